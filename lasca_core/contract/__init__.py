@@ -1,0 +1,1 @@
+"""What plugins promise and may rely on: hook specifications, specs, protocols, values, errors."""

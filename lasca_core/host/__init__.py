@@ -1,0 +1,1 @@
+"""What surrounds plugins: discovery, options, the runtime, pretrained weights, the store."""

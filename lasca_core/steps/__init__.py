@@ -1,0 +1,1 @@
+"""What happens between plugins: media, windows, normalisation, wording, labels and pairs."""

@@ -1,0 +1,1 @@
+"""Saliency methods: which features of a window are worth a word."""

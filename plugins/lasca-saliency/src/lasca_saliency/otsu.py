@@ -1,0 +1,76 @@
+"""Otsu's method on the values of one window, for all windows at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lasca_core.api import Component, Saliency
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_BINS = 256
+
+
+class Otsu(Component):
+    """Salient are the values above the threshold that maximises the between-class variance of the row (Otsu 1979)."""
+
+    def select(self, values: Tensor) -> Saliency:
+        """``values`` float32 [W, F] -> mask [W, F], and as score how far each value lies above its row's threshold."""
+        threshold = threshold_exact(values) if self.options.variant == "exact" else threshold_histogram(values)
+        above = values.double() - threshold[:, None]
+        return Saliency(mask=above > 0, score=above.nan_to_num(neginf=0.0).float())
+
+
+def threshold_exact(values: Tensor) -> Tensor:
+    """Otsu's threshold of each row, float64 [W]; infinite for a row whose values are all equal.
+
+    Sorting a row leaves F - 1 places to cut it. With the k smallest values in the lower class, the between-class
+    variance is proportional to (k * total - F * prefix_k)^2 / (k * (F - k)); the threshold lies midway in the gap of the
+    best cut, so it separates the two classes whatever the rounding. O(F log F) a row, no histogram.
+    """
+    import torch
+
+    if values.shape[1] < 2:
+        return torch.full((len(values),), torch.inf, dtype=torch.float64, device=values.device)
+    ordered = values.double().sort(dim=1).values
+    size = ordered.shape[1]
+    prefix = ordered.cumsum(dim=1)
+    below = torch.arange(1, size, dtype=ordered.dtype, device=ordered.device)
+    variance = (prefix[:, -1:] * below - size * prefix[:, :-1]).square() / (below * (size - below))
+    variance = torch.where(ordered[:, 1:] > ordered[:, :-1], variance, -1.0)  # a cut between equal values is no cut
+    best = variance.argmax(dim=1, keepdim=True)
+    middle = (ordered.gather(1, best) + ordered.gather(1, best + 1)) / 2
+    return torch.where(variance.gather(1, best) >= 0, middle, torch.inf)[:, 0]
+
+
+def threshold_histogram(values: Tensor, bins: int = _BINS) -> Tensor:
+    """``skimage.filters.threshold_otsu(row, nbins=bins)`` of each row, float64 [W]; infinite for a constant row.
+
+    The histogram is never built: with the values sorted, only cuts where the bin changes count, and every value stands
+    for the centre of its bin. Bin edges follow ``numpy.histogram``, corrections at the edges included.
+    """
+    import torch
+
+    if values.shape[1] < 2:
+        return torch.full((len(values),), torch.inf, dtype=torch.float64, device=values.device)
+    wide = values.double()
+    size = wide.shape[1]
+    low, high = wide.amin(dim=1, keepdim=True), wide.amax(dim=1, keepdim=True)
+    step = (high - low) / bins
+
+    def edge(index: Tensor) -> Tensor:
+        return torch.where(index == bins, high, low + index * step)
+
+    place = ((wide - low) * (bins / (high - low))).nan_to_num(0.0).floor().clamp(0, bins - 1)
+    place = place - (wide < edge(place)).double()
+    place = place + ((wide >= edge(place + 1)) & (place != bins - 1)).double()
+    place = place.sort(dim=1).values
+    center = (edge(place) + edge(place + 1)) / 2
+    prefix = center.cumsum(dim=1)
+    below = torch.arange(1, size, dtype=wide.dtype, device=wide.device)
+    lower, upper = prefix[:, :-1] / below, (prefix[:, -1:] - prefix[:, :-1]) / (size - below)
+    variance = below * (size - below) * (lower - upper).square()
+    variance = torch.where(place[:, 1:] > place[:, :-1], variance, -1.0)
+    best = variance.argmax(dim=1, keepdim=True)
+    return torch.where(high > low, center.gather(1, best), torch.inf)[:, 0]
