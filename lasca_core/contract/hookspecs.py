@@ -146,9 +146,9 @@ class Hooks:
     def lasca_run_finished(self, run: RunInfo, error: BaseException | None) -> None:
         """Observe: a run has ended, with ``error`` if it failed; called exactly once for each started run::
 
-            @hookimpl
-            def lasca_run_finished(run, error):
-                print("failed" if error else "done", run.folder)
+        @hookimpl
+        def lasca_run_finished(run, error):
+            print("failed" if error else "done", run.folder)
         """
 
 

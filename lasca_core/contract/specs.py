@@ -81,7 +81,9 @@ class ComponentSpec:
             raise ValueError(f"component name {self.name!r} must match {_NAME.pattern}")
         for label, value in (("target", self.target), ("options", self.options)):
             if value is not None and not _TARGET.fullmatch(value):
-                raise ValueError(f"{self.kind} {self.name!r}: {label} {value!r} is not of the form 'package.module:Class'")
+                raise ValueError(
+                    f"{self.kind} {self.name!r}: {label} {value!r} is not of the form 'package.module:Class'"
+                )
         if not self.summary.strip():
             raise ValueError(f"{self.kind} {self.name!r} has no summary")
 
@@ -151,7 +153,9 @@ class CommandSpec:
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"command name {self.name!r} must match {_NAME.pattern}")
         if not _TARGET.fullmatch(self.target):
-            raise ValueError(f"command {self.name!r}: target {self.target!r} is not of the form 'package.module:command'")
+            raise ValueError(
+                f"command {self.name!r}: target {self.target!r} is not of the form 'package.module:command'"
+            )
 
 
 COMPONENT_SPECS: tuple[type[ComponentSpec], ...] = (

@@ -27,7 +27,11 @@ def _check(condition: bool, owner: object, promise: str) -> None:
 
 
 def _check_finite(values: Tensor, owner: object, what: str) -> None:
-    _check(bool(values.isfinite().all()), owner, f"{what} contain NaN or infinity; mark such entries invalid and set them to 0")
+    _check(
+        bool(values.isfinite().all()),
+        owner,
+        f"{what} contain NaN or infinity; mark such entries invalid and set them to 0",
+    )
 
 
 class _Tensors:
@@ -277,7 +281,9 @@ class Lexicon:
             raise LexiconError(f"lexicon {self.id!r}: the template {self.template!r} is malformed ({error})") from None
         if placeholders != {"cues"}:
             unknown = ", ".join(sorted(placeholders - {"cues"})) or "no placeholder"
-            raise LexiconError(f"lexicon {self.id!r}: the template must contain {{cues}} and nothing else, not {unknown}")
+            raise LexiconError(
+                f"lexicon {self.id!r}: the template must contain {{cues}} and nothing else, not {unknown}"
+            )
         for feature, text in self.entries.items():
             if not text.strip() or "\n" in text:
                 raise LexiconError(f"lexicon {self.id!r}: the entry of {feature!r} is empty or has more than one line")
@@ -293,7 +299,9 @@ class Lexicon:
         missing = [name for name in features if name not in self.entries]
         if missing:
             shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-            raise LexiconError(f"lexicon {self.id!r} ({self.language}) has no entry for {shown}; choose another with --lexicon")
+            raise LexiconError(
+                f"lexicon {self.id!r} ({self.language}) has no entry for {shown}; choose another with --lexicon"
+            )
 
     def order(self, features: Sequence[str]) -> list[int]:
         """Positions in ``features``, in the order in which the lexicon speaks of them."""
@@ -359,7 +367,9 @@ class Pairs(_Tensors):
     def __post_init__(self) -> None:
         count = self.earlier.shape
         _check(self.earlier.ndim == 1, self, "earlier must be [P]")
-        _check(self.later.shape == self.label.shape == self.change.shape == count, self, "later, label, change must be [P]")
+        _check(
+            self.later.shape == self.label.shape == self.change.shape == count, self, "later, label, change must be [P]"
+        )
 
     def __len__(self) -> int:
         return len(self.label)
@@ -395,7 +405,9 @@ class Problem(_Tensors):
         _check(self.delta.ndim == 2, self, "delta must be [P, D]")
         _check(self.label.shape == self.group.shape == self.delta.shape[:1], self, "label and group must be [P]")
         _check(bool(((self.label == 0) | (self.label == 1)).all()), self, "label must be 0 or 1")
-        _check(self.blocks[-1].stop == self.delta.shape[1] if self.blocks else True, self, "blocks must cover all columns")
+        _check(
+            self.blocks[-1].stop == self.delta.shape[1] if self.blocks else True, self, "blocks must cover all columns"
+        )
         _check_finite(self.delta, self, "delta")
 
 

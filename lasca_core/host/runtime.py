@@ -83,7 +83,11 @@ class HostRuntime:
     device_name: str = "auto"
     seed: int = 0
     offline: bool = False
-    workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    workers: int = field(
+        default_factory=lambda: (
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        )
+    )
     report: Reporter = field(default_factory=SilentReporter)
 
     @cached_property
@@ -138,7 +142,9 @@ def resolve_device(name: str) -> torch.device:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
             have = f"{count} CUDA device{'s' if count != 1 else ''}"
-            raise DeviceError(f"--device {name}: torch {torch.__version__} sees {have} on this machine; use --device auto or cpu")
+            raise DeviceError(
+                f"--device {name}: torch {torch.__version__} sees {have} on this machine; use --device auto or cpu"
+            )
         return torch.device("cuda", device.index or 0)
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("--device mps: torch sees no Metal device on this machine; use --device auto or cpu")

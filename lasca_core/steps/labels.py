@@ -56,7 +56,9 @@ def build_trace(
         known &= values != sentinel
     valid = known.any(axis=1)
     if not valid.any():
-        raise DatasetError(f"{where}: no valid value in {len(times)} rows (scale {low:g}..{high:g}, sentinels {sentinels})")
+        raise DatasetError(
+            f"{where}: no valid value in {len(times)} rows (scale {low:g}..{high:g}, sentinels {sentinels})"
+        )
 
     masked = np.ma.masked_array(values, ~known)
     fused = np.ma.median(masked, axis=1) if fusion == "median" else masked.mean(axis=1)

@@ -41,7 +41,9 @@ def coverage(times: Tensor) -> Tensor:
     return torch.cat([steps.clamp(max=_GAP * median), median[None]])
 
 
-def summarise(values: Tensor, times: Tensor, valid: Tensor, starts: Tensor, ends: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def summarise(
+    values: Tensor, times: Tensor, valid: Tensor, starts: Tensor, ends: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and population standard deviation over the valid frames of each window, without a loop over windows.
 
     ``values`` float32 [T, F], ``times`` float64 [T] ascending, ``valid`` bool [T]; windows ``[starts, ends)`` float64
@@ -58,7 +60,11 @@ def summarise(values: Tensor, times: Tensor, valid: Tensor, starts: Tensor, ends
     shifted = (wide - center) * weight[:, None]
 
     def window_sum(rows: Tensor) -> Tensor:
-        prefix = torch.cat([torch.zeros_like(rows[:1]), rows.cumsum(0)]) if len(rows) else rows.new_zeros((1, *rows.shape[1:]))
+        prefix = (
+            torch.cat([torch.zeros_like(rows[:1]), rows.cumsum(0)])
+            if len(rows)
+            else rows.new_zeros((1, *rows.shape[1:]))
+        )
         return prefix[last] - prefix[first]
 
     count = window_sum(weight)

@@ -1,0 +1,1 @@
+"""The order of things: from configuration to pipeline, evaluation and saved model."""

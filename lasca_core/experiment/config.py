@@ -1,0 +1,257 @@
+"""The configuration of a run: which components, which options, resolved from defaults, presets, files and -o."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lasca_core.contract.errors import OptionError
+from lasca_core.host.options import Options, build, how, parse_assignment, read_config
+from lasca_core.host.plugins import KINDS
+from lasca_core.steps.normalize import Strategy
+from lasca_core.steps.pairs import Threshold
+from lasca_core.steps.windows import Statistic
+
+Variant = Literal["majority", "features", "mask", "text", "fused", "shuffled"]
+
+
+class RunOptions(Options):
+    """Which components a run is made of: the table ``[run]`` of a configuration file."""
+
+    extractors: tuple[str, ...] = Field(
+        ("blendshape",), min_length=1, description="extractors, in the order of their features"
+    )
+    saliency: str = Field("otsu", description="saliency method")
+    lexicon: str = Field("llm", description="lexicon")
+    encoder: str = Field("minilm", description="sentence encoder")
+    learner: str = Field("mlp", description="preference learner")
+    dataset: str = Field("puppet", description="dataset of annotated recordings")
+    targets: tuple[str, ...] = Field(
+        (), description="affect dimensions to learn; empty: all that the dataset annotates"
+    )
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """The chosen components of one kind."""
+        return self.extractors if kind == "extractor" else (getattr(self, kind),)
+
+
+class WindowOptions(Options):
+    """How frames become windows."""
+
+    length: float = Field(3.0, gt=0, description="length of a window in seconds")
+    hop: float | None = Field(
+        None, gt=0, description="seconds from one window's start to the next one's; default: the length"
+    )
+    statistic: Statistic = Field(
+        "mean", description="what is kept of the valid frames of a window: mean, or mean and standard deviation"
+    )
+    min_valid: float = Field(
+        0.5, ge=0, le=1, description="a window is valid if valid frames cover at least this share of its time"
+    )
+
+
+class NormalizeOptions(Options):
+    """How features get onto one scale before saliency and fusion."""
+
+    strategy: Strategy = Field(
+        "session",
+        description="whose minimum and maximum: each session's, each subject's, those of the training data, or none",
+    )
+
+
+class SaliencyStage(Options):
+    """How the saliency method is applied."""
+
+    scope: Literal["joint", "modality"] = Field(
+        "joint", description="one threshold for all features of a window, or one for each extractor's"
+    )
+
+
+class LexiconStage(Options):
+    """Which words are asked of the lexicon."""
+
+    language: str = Field("en", description="language of the descriptions, as a BCP 47 tag")
+
+
+class PairOptions(Options):
+    """Which consecutive windows make a training pair."""
+
+    tau: float = Field(0.1, ge=0, description="threshold of change; pairs that change less are dropped and counted")
+    strategy: Threshold = Field(
+        "range",
+        description="what tau is relative to: the session's range, the earlier label itself, the annotation scale, or nothing (absolute)",
+    )
+    floor: float = Field(
+        0.05,
+        gt=0,
+        description="with strategy self: the smallest label, as a share of the scale, that tau is relative to",
+    )
+    min_labelled: float = Field(
+        0.5, ge=0, le=1, description="a window is labelled if annotated moments cover at least this share of its time"
+    )
+
+
+class EvaluateOptions(Options):
+    """How results are measured."""
+
+    folds: int = Field(15, ge=2, description="folds grouped by subject; with fewer subjects, one fold for each")
+    seeds: int = Field(1, ge=1, description="repetitions with other folds and initial weights")
+    variants: tuple[Variant, ...] = Field(
+        ("majority", "features", "mask", "text", "fused", "shuffled"), min_length=1,
+        description="representations compared on identical pairs and folds; shuffled = fused with the lexicon's descriptions permuted among features",
+    )  # fmt: skip
+    bootstrap: int = Field(
+        2000, ge=0, description="resamples of subjects for the interval of fused - features; 0: no interval"
+    )
+    confidence: float = Field(0.95, gt=0, lt=1, description="coverage of that interval")
+    show_every: int = how(64, ge=1, description="texts encoded between two updates of the progress bar and the store")
+
+
+STAGES: dict[str, type[Options]] = {
+    "run": RunOptions,
+    "windows": WindowOptions,
+    "normalize": NormalizeOptions,
+    "saliency": SaliencyStage,
+    "lexicon": LexiconStage,
+    "pairs": PairOptions,
+    "evaluate": EvaluateOptions,
+}
+"""The options of the steps between components. ``saliency`` and ``lexicon`` share their name with a kind of component:
+a key that is not the stage's own goes to the component."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """A resolved configuration: the options of every stage, and the raw option values given for components.
+
+    Component values are checked against the component's own model when it is built, which is when its plugin is known.
+    """
+
+    run: RunOptions = field(default_factory=lambda: build(RunOptions, {}, "run"))
+    windows: WindowOptions = field(default_factory=lambda: build(WindowOptions, {}, "windows"))
+    normalize: NormalizeOptions = field(default_factory=lambda: build(NormalizeOptions, {}, "normalize"))
+    saliency: SaliencyStage = field(default_factory=lambda: build(SaliencyStage, {}, "saliency"))
+    lexicon: LexiconStage = field(default_factory=lambda: build(LexiconStage, {}, "lexicon"))
+    pairs: PairOptions = field(default_factory=lambda: build(PairOptions, {}, "pairs"))
+    evaluate: EvaluateOptions = field(default_factory=lambda: build(EvaluateOptions, {}, "evaluate"))
+    components: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Name of a component or of a kind -> option values."""
+    preset: tuple[str, str] | None = None
+    """Name and sha256 of the preset, if one was used."""
+
+    def values_for(self, kind: str, name: str) -> dict[str, Any]:
+        """Option values for one component: those given for its kind, then those given for its name."""
+        return {**self.components.get(kind, {}), **self.components.get(name, {})}
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """All resolved stage options and given component options, as the tables of a configuration file."""
+        tables = {name: getattr(self, name).model_dump(mode="json") for name in STAGES}
+        for name, values in self.components.items():
+            tables.setdefault(name, {}).update(values)
+        return {
+            name: {key: value for key, value in table.items() if value is not None} for name, table in tables.items()
+        }
+
+
+def resolve(
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
+    chosen: Mapping[str, Any] | None = None,
+    assignments: Iterable[str] = (),
+    tables: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Config:
+    """Defaults < preset < configuration file < ``chosen`` (components named on the command line) < ``-o`` assignments.
+
+    ``file`` is TOML, or the ``run.json`` of an earlier run, which reproduces it; ``tables`` are such a file's content.
+    Raises ``OptionError`` in one sentence
+    that names the option.
+    """
+    merged: dict[str, dict[str, Any]] = {}
+    provenance = None
+    if preset is not None:
+        content, provenance = _read_preset(preset)
+        _merge(merged, content, f"preset {preset}")
+    if file is not None:
+        _merge(merged, _read_file(file), str(file))
+    if tables is not None:
+        _merge(merged, tables, "configuration")
+    if chosen:
+        _merge(merged, {"run": {key: value for key, value in chosen.items() if value is not None}}, "command line")
+    for text in assignments:
+        stage, key, value = parse_assignment(text)
+        merged.setdefault(stage, {})[key] = value
+    return _check(merged, provenance)
+
+
+def _check(tables: dict[str, dict[str, Any]], provenance: tuple[str, str] | None) -> Config:
+    stages: dict[str, Options] = {}
+    for name, model in STAGES.items():
+        given = tables.get(name, {})
+        own = given if name not in KINDS else {key: value for key, value in given.items() if key in model.model_fields}
+        stages[name] = build(model, own, name)
+    run = stages["run"]
+    assert isinstance(run, RunOptions)
+    components: dict[str, dict[str, Any]] = {}
+    names = {name for kind in KINDS for name in run.names(kind)}
+    for table, given in tables.items():
+        own_keys = STAGES[table].model_fields if table in STAGES else {}
+        rest = {key: value for key, value in given.items() if key not in own_keys}
+        if table in KINDS or table in names:
+            if rest:
+                components[table] = rest
+        elif table not in STAGES:
+            known = sorted({*STAGES, *KINDS, *names})
+            near = difflib.get_close_matches(table, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            key = next(iter(given), "...")
+            raise OptionError(
+                f"option {table}.{key}: there is no stage {table!r} and no such component in this run; {hint}"
+            )
+    return Config(**stages, components=components, preset=provenance)  # type: ignore[arg-type]
+
+
+def _merge(tables: dict[str, dict[str, Any]], content: Mapping[str, Any], where: str) -> None:
+    for name, table in content.items():
+        if not isinstance(table, Mapping):
+            raise OptionError(
+                f"{where}: {name} stands outside a table; write it as [run] {name} = ... or [stage] key = ..."
+            )
+        tables.setdefault(name, {}).update(table)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    if path.suffix != ".json":
+        return read_config(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        config: dict[str, Any] = content["config"]
+    except FileNotFoundError:
+        raise OptionError(f"configuration file {path} does not exist") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        raise OptionError(f"configuration file {path} is not the run.json of a run") from None
+    return config
+
+
+def _read_preset(name: str) -> tuple[dict[str, Any], tuple[str, str]]:
+    import hashlib
+    import tomllib
+
+    file = resources.files("lasca_core") / "presets" / f"{name}.toml"
+    if not file.is_file():
+        raise OptionError(f"there is no preset {name!r}; known: {', '.join(presets())}")
+    content = file.read_bytes()
+    return tomllib.loads(content.decode()), (name, hashlib.sha256(content).hexdigest())
+
+
+def presets() -> list[str]:
+    """The names of the presets that ship with LaScA."""
+    folder = resources.files("lasca_core") / "presets"
+    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))

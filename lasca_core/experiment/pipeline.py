@@ -1,0 +1,307 @@
+"""The only place that knows the order: recording -> tracks -> windows -> saliency -> words -> embeddings -> differences."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from lasca_core.contract.errors import ContractError, MediaError, OptionError
+from lasca_core.contract.protocols import Task
+from lasca_core.contract.types import (
+    Embeddings,
+    Lexicon,
+    LexiconContext,
+    Recording,
+    Saliency,
+    StageInfo,
+    Track,
+    Windows,
+    Wording,
+)
+from lasca_core.experiment.components import Built, build_component
+from lasca_core.experiment.config import Config
+from lasca_core.host.plugins import Registry
+from lasca_core.host.runtime import HostRuntime
+from lasca_core.host.store import key_of
+from lasca_core.steps import wording
+from lasca_core.steps.media import media_files, open_media
+from lasca_core.steps.normalize import Normalized, Statistics, normalize, statistics
+from lasca_core.steps.windows import cut
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass
+class Stage:
+    """One stage being timed: counts what was computed and what the store already had."""
+
+    name: str
+    seconds: float = 0.0
+    computed: int = 0
+    stored: int = 0
+
+    def info(self) -> StageInfo:
+        """The record observers see."""
+        return StageInfo(self.name, self.seconds, self.computed, self.stored)
+
+
+@dataclass(frozen=True)
+class Representation:
+    """Everything the learner may read of each window: normalised features [W, F], mask [W, F], text [W, D]."""
+
+    normalized: Normalized
+    saliency: Saliency
+    wording: Wording
+    text: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """The 0/1 mask as float32 [W, F]."""
+        return self.saliency.mask.float()
+
+
+@dataclass
+class Pipeline:
+    """The components of a configuration, in order, on one runtime; each is built when it is first asked for.
+
+    ``fixed_lexicon`` is the lexicon a saved model was trained with: it is used instead of asking the provider.
+    """
+
+    config: Config
+    registry: Registry
+    runtime: HostRuntime
+    fixed_lexicon: Lexicon | None = None
+    stages: dict[str, Stage] = field(default_factory=dict)
+
+    _built: dict[tuple[str, str], Built] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._check_names()
+
+    def _build(self, kind: str, name: str) -> Built:
+        if (kind, name) not in self._built:
+            values = self.config.values_for(kind, name)
+            self._built[kind, name] = build_component(self.registry, self.runtime, kind, name, values)
+        return self._built[kind, name]
+
+    @property
+    def extractors(self) -> list[Built]:
+        """The extractors, in the order of their features."""
+        return [self._build("extractor", name) for name in self.config.run.extractors]
+
+    @property
+    def saliency(self) -> Built:
+        """The saliency method."""
+        return self._build("saliency", self.config.run.saliency)
+
+    @property
+    def provider(self) -> Built:
+        """The lexicon provider."""
+        return self._build("lexicon", self.config.run.lexicon)
+
+    @property
+    def encoder(self) -> Built:
+        """The sentence encoder."""
+        return self._build("encoder", self.config.run.encoder)
+
+    @property
+    def learner(self) -> Built:
+        """The preference learner."""
+        return self._build("learner", self.config.run.learner)
+
+    def _check_names(self) -> None:
+        owners: dict[str, str] = {}
+        for built in self.extractors:
+            for name in built.component.names:
+                if name in owners:
+                    raise OptionError(
+                        f"extractors {owners[name]} and {built.spec.name} both have a feature {name!r}; use one of them"
+                    )
+                owners[name] = built.spec.name
+
+    @property
+    def components(self) -> list[Built]:
+        """All components, built and checked now."""
+        provider = [] if self.fixed_lexicon else [self.provider]
+        return [*self.extractors, self.saliency, *provider, self.encoder, self.learner]
+
+    def close(self) -> None:
+        """Give back what the components hold."""
+        for built in self._built.values():
+            if hasattr(built.component, "close"):
+                built.component.close()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Stage]:
+        """Time a stage; entering it again adds to it."""
+        stage = self.stages.setdefault(name, Stage(name))
+        begin = time.perf_counter()
+        try:
+            yield stage
+        finally:
+            stage.seconds += time.perf_counter() - begin
+
+    # --- recording -> windows -----------------------------------------------------------------------------------------
+
+    def tracks(self, recording: Recording, task: Task | None = None) -> list[Track]:
+        """One track for each extractor: ready ones as they are, others from the store or extracted now.
+
+        Raises ``MediaError`` naming the file if the recording cannot be read.
+        """
+        with self.stage("extract") as stage:
+            return [self._track(built, recording, stage, task) for built in self.extractors]
+
+    def _track(self, built: Built, recording: Recording, stage: Stage, task: Task | None) -> Track:
+        ready = recording.features.get(built.spec.name)
+        if ready is None:
+            ready, found = self._extracted(built, recording, task)
+            stage.stored += found
+            stage.computed += not found
+        if ready.names != built.component.names:
+            raise ContractError(f"extractor {built.spec.name!r}: the track's names are not the announced ones")
+        return ready
+
+    def _extracted(self, built: Built, recording: Recording, task: Task | None) -> tuple[Track, bool]:
+        if recording.media is None:
+            raise MediaError(
+                recording.session, f"has neither media nor ready features of the extractor {built.spec.name!r}"
+            )
+        opened = open_media(
+            recording.media, audio=recording.audio, fps=recording.fps
+        )  # fails on a damaged file before hashing it
+        files = [recording.media] if recording.audio is None else [recording.media, recording.audio]
+        digest = self.runtime.store.digest([file for path in files for file in media_files(path)])
+        key = key_of(component=built.identity, input=digest, fps=recording.fps)
+        progressed = 0.0
+
+        def compute() -> Track:
+            nonlocal progressed
+            parts = []
+            for part in built.component.stream(opened):
+                parts.append(part)
+                if task is not None and opened.duration > 0 and len(part):
+                    share = min(1.0, float(part.times[-1]) / opened.duration)
+                    task.advance(max(0.0, share - progressed))
+                    progressed = max(progressed, share)
+            if not parts:
+                raise MediaError(
+                    opened.path, f"is too short for the extractor {built.spec.name!r}: it yields no feature"
+                )
+            return Track.concatenate(parts).to("cpu")  # type: ignore[no-any-return]
+
+        track, found = self.runtime.store.track(key, compute)
+        if task is not None:
+            task.advance(1.0 - progressed)
+        return track, found
+
+    def windows(self, recording: Recording, tracks: Sequence[Track]) -> Windows:
+        """The windows of one recording over the joint features of all extractors."""
+        options = self.config.windows
+        with self.stage("windows"):
+            return cut(
+                [track.to(self.runtime.device) for track in tracks],
+                recording.session,
+                length=options.length,
+                hop=options.hop or options.length,
+                statistic=options.statistic,
+                min_valid=options.min_valid,
+            )
+
+    # --- windows -> representation ------------------------------------------------------------------------------------
+
+    def lexicon_for(self, windows: Windows) -> Lexicon:
+        """The lexicon for these features: the one a model brought along, or the provider's."""
+        if self.fixed_lexicon is not None:
+            self.fixed_lexicon.require(windows.names)
+            return self.fixed_lexicon
+        context = LexiconContext(features=windows.names, language=self.config.lexicon.language)
+        lexicon: Lexicon = self.provider.component.lexicon_for(context)
+        lexicon.require(windows.names)
+        entries = {name: text for name, text in lexicon.entries.items() if name in set(windows.names)}
+        return replace(lexicon, entries=entries)
+
+    def normalized(
+        self, windows: Windows, group: Tensor, *, fit: Tensor | None = None, found: Statistics | None = None
+    ) -> Normalized:
+        """Features on one scale; ``group`` int64 [W] numbers what is normalised together."""
+        with self.stage("normalize"):
+            found = found if found is not None else statistics(windows, group, fit)
+            return normalize(windows, found, group, scale=self.config.normalize.strategy != "none")
+
+    def salient(self, windows: Windows, normalized: Normalized) -> Saliency:
+        """Saliency of each window, over all features jointly or for each extractor's by themselves."""
+        import torch
+
+        with self.stage("saliency"):
+            scopes = (
+                [list(range(len(windows.names)))]
+                if self.config.saliency.scope == "joint"
+                else self._modalities(windows.names)
+            )
+            parts = [self.saliency.component.select(normalized.salience[:, columns]) for columns in scopes]
+            place = torch.tensor(
+                [column for columns in scopes for column in columns], device=windows.values.device
+            ).argsort()
+            mask = torch.cat([part.mask for part in parts], dim=1)[:, place]
+            score = torch.cat([part.score for part in parts], dim=1)[:, place]
+            return Saliency(mask & windows.valid[:, None], score)
+
+    def _modalities(self, names: Sequence[str]) -> list[list[int]]:
+        """Column numbers of each extractor's features, spread columns included."""
+        return [
+            [
+                column
+                for column, name in enumerate(names)
+                if name.removesuffix("_std") in built.component.names or name in built.component.names
+            ]
+            for built in self.extractors
+        ]
+
+    def represent(
+        self, windows: Windows, normalized: Normalized, saliency: Saliency, lexicon: Lexicon
+    ) -> Representation:
+        """Sentences and their embeddings for each window."""
+        encoder = self.encoder.component
+        with self.stage("wording"):
+            words = wording.write(saliency, windows.names, lexicon, encoder.count_tokens, encoder.max_tokens)
+        embeddings = self.embed(words.texts)
+        return Representation(normalized, saliency, words, embeddings.vectors[words.index])
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """One vector a text; texts encoded before, in any run, come from the store and load no model."""
+        import torch
+
+        with self.stage("encode") as stage:
+            key = self.encoder.key
+            known = self.runtime.store.embeddings(key, texts)
+            missing = sorted((text for text in texts if text not in known), key=len)
+            stage.stored += len(known)
+            stage.computed += len(missing)
+            if missing:
+                self._encode_missing(key, missing, known)
+            dim = self.encoder.component.dim
+            rows = [known[text] for text in texts]
+            vectors = torch.stack(rows) if rows else torch.zeros(0, dim)
+            return Embeddings(tuple(texts), vectors.to(self.runtime.device))
+
+    def _encode_missing(self, key: str, missing: list[str], known: dict[str, torch.Tensor]) -> None:
+        """Encode in order of length, storing every few texts, so that a killed run loses little."""
+        step = self.config.evaluate.show_every
+        encoder = self.encoder
+        with self.runtime.report.task(f"encode {len(missing)} texts with {encoder.spec.name}", len(missing)) as task:
+            for start in range(0, len(missing), step):
+                part = missing[start : start + step]
+                vectors = encoder.component.encode(part).float().cpu()
+                if vectors.shape != (len(part), encoder.component.dim) or not bool(vectors.isfinite().all()):
+                    raise ContractError(
+                        f"encoder {encoder.spec.name!r} gave {tuple(vectors.shape)} or NaN for {len(part)} texts"
+                    )
+                fresh = dict(zip(part, vectors, strict=True))
+                self.runtime.store.add_embeddings(key, fresh)
+                known.update(fresh)
+                task.advance(len(part))

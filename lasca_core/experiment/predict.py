@@ -1,0 +1,155 @@
+"""What a saved model says about a recording: direction, probability, and the salient cues in words, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lasca_core.contract.errors import MediaError, ModelError, OptionError
+from lasca_core.contract.types import Pairs, Recording, Windows
+from lasca_core.experiment.evaluate import BLOCKS
+from lasca_core.experiment.model import SavedModel
+from lasca_core.experiment.pipeline import Pipeline, Representation
+from lasca_core.steps.fusion import differences
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A salient feature of a window: its score, its words, and whether it was salient in the window before."""
+
+    feature: str
+    score: float
+    words: str
+    new: bool
+
+
+@dataclass(frozen=True)
+class WindowPrediction:
+    """One window: ``directions`` maps a target to (rises?, probability of that direction) against the window before, and
+    is empty where there is none to compare with."""
+
+    start: float
+    end: float
+    valid: bool
+    directions: dict[str, tuple[bool, float]]
+    cues: tuple[Cue, ...]
+    sentence: str
+    dropped: int
+
+
+def predict(
+    model: SavedModel, pipeline: Pipeline, recording: Recording, targets: Sequence[str] = ()
+) -> list[WindowPrediction]:
+    """Predict every window of one recording against the window before it.
+
+    Raises ``MediaError`` if the recording is too short, or no window has enough valid frames; ``OptionError`` for a target
+    the model does not know; ``ModelError`` if the features are not those of training.
+    """
+    unknown = [target for target in targets if target not in model.heads]
+    if unknown:
+        raise OptionError(f"--target {unknown[0]}: the model knows {', '.join(model.heads)}")
+    windows = _windows(model, pipeline, recording)
+    representation = _represent(model, pipeline, windows)
+    pairs = _consecutive(windows)
+    found = {target: _probability(model, pipeline, target, representation, pairs) for target in targets or model.heads}
+    return _rows(windows, representation, pairs, found, model)
+
+
+def _windows(model: SavedModel, pipeline: Pipeline, recording: Recording) -> Windows:
+    path = recording.media or recording.session
+    with pipeline.runtime.report.task(
+        f"extract {', '.join(pipeline.config.run.extractors)}", len(pipeline.extractors)
+    ) as task:
+        tracks = pipeline.tracks(recording, task)
+    for built, track in zip(pipeline.extractors, tracks, strict=True):
+        if not bool(track.valid.any()):
+            what = (
+                "no face was found in"
+                if "video" in getattr(built.spec, "needs", ())
+                else "nothing could be measured in"
+            )
+            raise MediaError(path, f"{what} any of its {len(track)} frames (extractor {built.spec.name})")
+    windows = pipeline.windows(recording, tracks)
+    length = pipeline.config.windows.length
+    if len(windows) < 2:
+        raise MediaError(
+            path, f"is too short: two windows of {length:g} s are needed to say what changes; try --window with less"
+        )
+    if not bool(windows.valid.any()):
+        raise MediaError(
+            path,
+            f"no window of {length:g} s has enough valid frames (less than {pipeline.config.windows.min_valid:.0%})",
+        )
+    if windows.names != model.columns:
+        raise ModelError(
+            "the features of the installed extractors are not those the model was trained with; train again"
+        )
+    return windows
+
+
+def _represent(model: SavedModel, pipeline: Pipeline, windows: Windows) -> Representation:
+    import torch
+
+    group = torch.zeros_like(windows.session)  # one recording is one session, one subject, one group
+    normalized = pipeline.normalized(windows, group, found=model.statistics)
+    return pipeline.represent(windows, normalized, pipeline.salient(windows, normalized), model.lexicon)
+
+
+def _consecutive(windows: Windows) -> Pairs:
+    import torch
+
+    both = (windows.valid[1:] & windows.valid[:-1]).nonzero()[:, 0]
+    nothing = torch.zeros(len(both), device=windows.values.device)
+    return Pairs(earlier=both, later=both + 1, label=nothing, change=nothing, dropped={})
+
+
+def _probability(
+    model: SavedModel, pipeline: Pipeline, target: str, representation: Representation, pairs: Pairs
+) -> Tensor:
+    head = model.heads[target]
+    blocks = {"features": representation.normalized.features, "mask": representation.mask, "text": representation.text}
+    delta, _ = differences({name: blocks[name] for name in BLOCKS[model.variant]}, {}, pairs)
+    device = delta.device
+    learner = pipeline.learner.component.from_state({name: value.to(device) for name, value in head.state.items()})
+    probability: Tensor = learner.predict(delta / head.scale.to(device)).probability
+    return probability
+
+
+def _rows(
+    windows: Windows, representation: Representation, pairs: Pairs, found: dict[str, Tensor], model: SavedModel
+) -> list[WindowPrediction]:
+    row_of = {window: row for row, window in enumerate(pairs.later.tolist())}
+    probabilities = {target: values.tolist() for target, values in found.items()}
+    words = representation.wording
+    salient = [set(words.cues[text]) for text in words.index.tolist()]
+    scores = representation.saliency.score.cpu()
+    column = {name: place for place, name in enumerate(windows.names)}
+    rows = []
+    for window in range(len(windows)):
+        valid = bool(windows.valid[window])
+        before = salient[window - 1] if window else set()
+        cues = [
+            Cue(name, float(scores[window, column[name]]), model.lexicon.entries[name], name not in before)
+            for name in salient[window]
+        ]
+        directions = {}
+        if window in row_of:
+            for target, values in probabilities.items():
+                rise = values[row_of[window]]
+                directions[target] = (rise > 0.5, max(rise, 1 - rise))
+        rows.append(
+            WindowPrediction(
+                start=float(windows.starts[window]),
+                end=float(windows.ends[window]),
+                valid=valid,
+                directions=directions,
+                cues=tuple(sorted(cues, key=lambda cue: (-cue.score, cue.feature))) if valid else (),
+                sentence=words.texts[int(words.index[window])] if valid else "",
+                dropped=int(words.dropped[window]),
+            )
+        )
+    return rows

@@ -1,0 +1,192 @@
+"""The main job from a configuration to a finished run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lasca_core.contract.errors import DatasetError
+from lasca_core.contract.types import RunInfo
+from lasca_core.experiment import artifacts
+from lasca_core.experiment.components import Built, build_component
+from lasca_core.experiment.config import Config
+from lasca_core.experiment.evaluate import Evaluation, Representations, evaluate, train_final
+from lasca_core.experiment.material import Material, gather
+from lasca_core.experiment.model import Head, SavedModel, save
+from lasca_core.experiment.pipeline import Pipeline
+from lasca_core.host.plugins import Registry
+from lasca_core.host.runtime import HostRuntime, deterministic
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run: its folder and what ``run.json`` and ``metrics.json`` say."""
+
+    folder: Path
+    record: dict[str, Any]
+    metrics: dict[str, Any]
+
+
+class Observers:
+    """Calls the observing hooks; what an observer raises is one warning and stops nothing."""
+
+    def __init__(self, registry: Registry, runtime: HostRuntime, info: RunInfo) -> None:
+        self._registry, self._runtime, self._info = registry, runtime, info
+        self._told: set[str] = set()
+
+    def tell(self, hook: str, **arguments: Any) -> None:
+        """Call ``hook`` of every plugin that has it, with the arguments it names."""
+        import inspect
+
+        given = {"run": self._info, **arguments}
+        for name, function in self._registry.observers(hook):
+            wanted = {key: given[key] for key in inspect.signature(function).parameters if key in given}
+            try:
+                function(**wanted)
+            except Exception as error:
+                self._runtime.report.warn(
+                    f"plugin {name!r} failed in {hook} ({type(error).__name__}: {error}); the run goes on"
+                )
+
+    def tell_stages(self, pipeline: Pipeline) -> None:
+        """Tell of the stages that have ended since the last call."""
+        for stage in pipeline.stages.values():
+            if stage.name not in self._told:
+                self._told.add(stage.name)
+                self.tell("lasca_stage_finished", stage=stage.info())
+
+
+def run(config: Config, registry: Registry, runtime: HostRuntime, output: Path, command: Sequence[str]) -> Finished:
+    """Extract, describe, encode, train, evaluate, and save everything in a new folder below ``output``.
+
+    A run that fails leaves its folder with a ``run.json`` whose status says so; features and embeddings computed by then
+    stay in the store, and the next run finds them.
+    """
+    pipeline = Pipeline(config, registry, runtime)
+    dataset = build_component(
+        registry, runtime, "dataset", config.run.dataset, config.values_for("dataset", config.run.dataset)
+    )
+    names = ", ".join(
+        built.spec.name for built in pipeline.components
+    )  # a wrong name or option is an error before any work
+    runtime.report.note(f"components: {names}")
+    runtime.report.note(f"device: {runtime.describe_device()}")
+    if getattr(dataset.spec, "synthetic", False):
+        runtime.report.note(
+            f"dataset: {dataset.spec.name}, which is synthetic: its results say nothing about real people"
+        )
+    with pipeline.stage("dataset"):
+        recordings = list(dataset.component.sessions())
+    if not recordings:
+        raise DatasetError(f"the dataset {dataset.spec.name!r} has no session")
+    folder = artifacts.new_folder(output)
+    info = RunInfo(
+        folder=folder,
+        components={
+            kind: config.run.names(kind)
+            for kind in ("extractor", "saliency", "lexicon", "encoder", "learner", "dataset")
+        },
+        options=config.tables(),
+    )
+    observers = Observers(registry, runtime, info)
+    observers.tell("lasca_run_started")
+    error: BaseException | None = None
+    material: Material | None = None
+    try:
+        with deterministic():
+            material = gather(pipeline, recordings, config.run.targets)
+            observers.tell_stages(pipeline)
+            evaluation, model = _learn(pipeline, material)
+            observers.tell_stages(pipeline)
+            metrics = _write(folder, pipeline, dataset, material, evaluation, model, command)
+    except BaseException as failure:
+        error = failure
+        _record_failure(folder, pipeline, dataset, material, command, failure)
+        raise
+    finally:
+        pipeline.close()
+        observers.tell("lasca_run_finished", error=error)
+    artifacts.point_latest(folder)
+    record = artifacts.describe_run(pipeline, dataset, material, command=command, status="finished")
+    return Finished(folder, record, metrics)
+
+
+def _learn(pipeline: Pipeline, material: Material) -> tuple[Evaluation, SavedModel]:
+    lexicon = pipeline.lexicon_for(material.windows)
+    representations = Representations(pipeline, material, lexicon)
+    evaluation = evaluate(pipeline, material, representations)
+    variants = pipeline.config.evaluate.variants
+    kept = next((name for name in ("fused", "features", "text", "mask") if name in variants), "fused")
+    heads = {}
+    for target, pairs in evaluation.pairs.items():
+        model, scale = train_final(pipeline, material, representations, target, kept, pairs)
+        heads[target] = Head(model.state(), scale)
+    if representations.full is not None:
+        evaluation.metrics["wording"] = _describe_wording(representations)
+    model = SavedModel(
+        variant=kept,
+        columns=material.windows.names,
+        heads=heads,
+        lexicon=lexicon,
+        config=artifacts.resolved_tables(pipeline.config, pipeline.components),
+        components=tuple(built.describe() for built in pipeline.components),
+        statistics=representations.global_statistics(),
+        training={
+            "dataset": pipeline.config.run.dataset,
+            "subjects": len(material.subjects),
+            "pairs": {target: len(pairs) for target, pairs in evaluation.pairs.items()},
+        },
+    )
+    return evaluation, model
+
+
+def _describe_wording(representations: Representations) -> dict[str, Any]:
+    """How many windows and distinct texts there are, and what the encoder's token limit cost."""
+    full = representations.full
+    assert full is not None
+    valid = representations.material.windows.valid
+    dropped = full.wording.dropped[valid]
+    salient = full.saliency.mask[valid].sum(dim=1).float()
+    return {
+        "windows": int(valid.sum()),
+        "distinct_texts": len(full.wording.texts),
+        "salient_cues_mean": float(salient.mean()) if len(salient) else 0.0,
+        "windows_with_dropped_cues": int((dropped > 0).sum()),
+        "dropped_cues": int(dropped.sum()),
+        "max_tokens": representations.pipeline.encoder.component.max_tokens,
+    }
+
+
+def _write(
+    folder: Path,
+    pipeline: Pipeline,
+    dataset: Built,
+    material: Material,
+    evaluation: Evaluation,
+    model: SavedModel,
+    command: Sequence[str],
+) -> dict[str, Any]:
+    artifacts.write_predictions(folder / "predictions.parquet", evaluation, material)
+    artifacts.write_json(folder / "metrics.json", evaluation.metrics)
+    save(folder / "model", model)
+    record = artifacts.describe_run(pipeline, dataset, material, command=command, status="finished")
+    artifacts.write_json(folder / "run.json", record)
+    return evaluation.metrics
+
+
+def _record_failure(
+    folder: Path,
+    pipeline: Pipeline,
+    dataset: Built,
+    material: Material | None,
+    command: Sequence[str],
+    failure: BaseException,
+) -> None:
+    record = artifacts.describe_run(pipeline, dataset, material, command=command, status="failed")
+    record["error"] = f"{type(failure).__name__}: {failure}"
+    try:
+        artifacts.write_json(folder / "run.json", record)
+    except Exception:  # the failure itself, for instance a full disk, is what the person must hear of
+        return

@@ -1,0 +1,104 @@
+"""Normalised windows: features on one scale, and how far each is from the person's usual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lasca_core.contract.types import Windows
+
+Strategy = Literal["session", "subject", "global", "none"]
+
+
+@dataclass(frozen=True)
+class Normalized:
+    """``features`` float32 [W, F]: what the learner reads, in [0, 1]; ``salience`` float32 [W, F]: what saliency reads,
+    which for signed features is the distance from the group's median, also in [0, 1]. Rows of invalid windows are 0."""
+
+    features: Tensor
+    salience: Tensor
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What normalisation takes from the data, float32 [G, F] for G groups of windows: smallest and largest value, lower
+    median, and the largest distance from that median."""
+
+    low: Tensor
+    high: Tensor
+    median: Tensor
+    reach: Tensor
+
+
+def statistics(windows: Windows, group: Tensor, fit: Tensor | None = None) -> Statistics:
+    """Statistics over the valid windows of each group.
+
+    ``group`` int64 [W] numbers the session or subject of each window (all 0 for one global group); ``fit`` bool [W]
+    limits the windows that count, for instance to the training data. A group without any gets 0 throughout.
+    """
+    rows = windows.valid if fit is None else windows.valid & fit
+    count = int(group.max()) + 1 if len(group) else 0
+    median = _group_median(windows.values, group, rows, count)
+    return Statistics(
+        low=_group_extreme(windows.values, group, rows, count, "amin"),
+        high=_group_extreme(windows.values, group, rows, count, "amax"),
+        median=median,
+        reach=_group_extreme((windows.values - median[group]).abs(), group, rows, count, "amax"),
+    )
+
+
+def normalize(windows: Windows, found: Statistics, group: Tensor, *, scale: bool = True) -> Normalized:
+    """Min-max normalisation of each window by its group's statistics; values beyond them are clipped to [0, 1].
+
+    A column that is constant within its group becomes 0. With ``scale=False`` (strategy ``none``) values stay as they
+    are, and only the distance of signed features from the median is taken.
+    """
+    import torch
+
+    values = windows.values
+    signed = torch.tensor([name in windows.signed for name in windows.names], device=values.device)
+    distance = (values - found.median[group]).abs()
+    features = values
+    if scale:
+        distance = _share(distance, found.reach[group])
+        features = _share(values - found.low[group], (found.high - found.low)[group])
+    salience = torch.where(signed, distance, features)
+    valid = windows.valid[:, None]
+    return Normalized(features * valid, salience * valid)
+
+
+def _share(values: Tensor, whole: Tensor) -> Tensor:
+    """values / whole in [0, 1]; 0 where the whole is 0."""
+    import torch
+
+    return torch.where(whole > 0, values / whole.clamp(min=torch.finfo(values.dtype).tiny), 0).clamp(0, 1)
+
+
+def _group_extreme(values: Tensor, group: Tensor, rows: Tensor, count: int, how: str) -> Tensor:
+    """Smallest or largest value of each column over the chosen rows of each group: [count, F]; 0 for an empty group."""
+    import torch
+
+    start = torch.inf if how == "amin" else -torch.inf
+    result = torch.full((count, values.shape[1]), start, dtype=values.dtype, device=values.device)
+    index = group[rows][:, None].expand(-1, values.shape[1])
+    result = result.scatter_reduce(0, index, values[rows], reduce=how)
+    return torch.where(result.isfinite(), result, 0)
+
+
+def _group_median(values: Tensor, group: Tensor, rows: Tensor, count: int) -> Tensor:
+    """Lower median of each column over the chosen rows of each group: [count, F]; 0 for an empty group."""
+    import torch
+
+    chosen, owner = values[rows], group[rows]
+    if not len(chosen):
+        return values.new_zeros((count, values.shape[1]))
+    ordered, order = chosen.sort(dim=0, stable=True)
+    by_group = owner[order].sort(dim=0, stable=True).indices
+    ordered = ordered.gather(0, by_group)  # each column: the values of group 0 ascending, then of group 1, ...
+    sizes = torch.bincount(owner, minlength=count)
+    first = sizes.cumsum(0) - sizes
+    middle = (first + (sizes - 1).clamp(min=0) // 2).clamp(max=len(chosen) - 1)
+    return torch.where((sizes > 0)[:, None], ordered[middle], 0)

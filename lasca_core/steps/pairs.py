@@ -1,0 +1,66 @@
+"""Pairs of consecutive windows whose label changed enough to say in which direction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from lasca_core.contract.types import Pairs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lasca_core.contract.types import Windows
+
+Threshold = Literal["range", "self", "scale", "absolute"]
+
+
+def make_pairs(
+    windows: Windows,
+    labels: Tensor,
+    labelled: Tensor,
+    *,
+    tau: float,
+    strategy: Threshold,
+    ranges: Tensor,
+    scale: tuple[float, float],
+    floor: float = 0.05,
+) -> Pairs:
+    """Pairs (t, t + 1) within one session, both windows valid and labelled, whose label changes by more than a threshold.
+
+    ``labels`` float32 [W], ``labelled`` bool [W]; ``ranges`` float32 [S]: highest minus lowest value of each session's
+    trace. The threshold is, by ``strategy``: ``range`` tau x the session's range; ``self`` tau x |label of t|, which is
+    taken to be at least ``floor`` of the scale; ``scale`` tau x the width of the annotation ``scale``; ``absolute`` tau
+    itself. Exact ties are dropped too.
+    """
+    import torch
+
+    if len(windows) < 2:
+        nothing = windows.session[:0]
+        return Pairs(
+            nothing, nothing, labels[:0], labels[:0], {"invalid window": 0, "not annotated": 0, "change too small": 0}
+        )
+    earlier = (windows.session[1:] == windows.session[:-1]).nonzero()[:, 0]
+    later = earlier + 1
+    measured = windows.valid[earlier] & windows.valid[later]
+    annotated = labelled[earlier] & labelled[later]
+    change = labels[later] - labels[earlier]
+    width = scale[1] - scale[0]
+    threshold = {
+        "range": lambda: tau * ranges[windows.session[earlier]],
+        "self": lambda: tau * labels[earlier].abs().clamp(min=floor * width),
+        "scale": lambda: torch.full_like(change, tau * width),
+        "absolute": lambda: torch.full_like(change, tau),
+    }[strategy]()
+    enough = change.abs() > threshold
+    keep = measured & annotated & enough
+    return Pairs(
+        earlier=earlier[keep],
+        later=later[keep],
+        label=(change[keep] > 0).float(),
+        change=change[keep],
+        dropped={
+            "invalid window": int((~measured).sum()),
+            "not annotated": int((measured & ~annotated).sum()),
+            "change too small": int((measured & annotated & ~enough).sum()),
+        },
+    )

@@ -1,0 +1,130 @@
+"""Words for windows: salient cues to sentences, each distinct sentence once, none longer than the encoder reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from lasca_core.contract.errors import LexiconError
+from lasca_core.contract.types import Lexicon, Wording
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lasca_core.contract.types import Saliency
+
+CountTokens = Callable[[Sequence[str]], list[int]]
+
+
+def write(
+    saliency: Saliency, names: Sequence[str], lexicon: Lexicon, count_tokens: CountTokens, max_tokens: int
+) -> Wording:
+    """The sentence of every window.
+
+    The salient cues stand in the lexicon's order, so the text is a function of the mask alone, as long as it fits into
+    ``max_tokens``. Where it does not, the least salient cues are left out until it fits, and ``Wording.dropped`` counts
+    them.
+    """
+    import torch
+
+    lexicon.require(names)
+    order = lexicon.order(names)
+    spoken = [names[column] for column in order]
+    mask = saliency.mask[:, order].cpu()
+    masks, index = (
+        torch.unique(mask, dim=0, return_inverse=True) if len(mask) else (mask, mask.new_zeros(0, dtype=torch.int64))
+    )
+    cues = [_cues(row, spoken) for row in masks.tolist()]
+    tokens = count_tokens([lexicon.sentence(row) for row in cues])
+    too_long = [row for row, count in enumerate(tokens) if count > max_tokens]
+    dropped = torch.zeros(len(mask), dtype=torch.int64)
+    if too_long:
+        windows = torch.isin(index, torch.tensor(too_long)).nonzero()[:, 0]
+        ranked = _ranked(saliency.score[:, order].cpu()[windows], mask[windows], spoken)
+        shortened = _shorten(ranked, spoken, lexicon, count_tokens, max_tokens)
+        for window, before, after in zip(windows.tolist(), ranked, shortened, strict=True):
+            dropped[window] = len(before) - len(after)
+            index[window] = len(cues)
+            cues.append(after)
+    return _distinct(cues, index, dropped, lexicon, saliency.mask.device)
+
+
+def _cues(row: Sequence[bool], spoken: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name, salient in zip(spoken, row, strict=True) if salient)
+
+
+def _ranked(score: Tensor, mask: Tensor, spoken: Sequence[str]) -> list[list[str]]:
+    """The salient cues of each row, most salient first."""
+    order = score.masked_fill(~mask, float("-inf")).argsort(dim=1, descending=True, stable=True).tolist()
+    sizes = mask.sum(dim=1).tolist()
+    return [[spoken[column] for column in row[:size]] for row, size in zip(order, sizes, strict=True)]
+
+
+def _shorten(
+    ranked: list[list[str]], spoken: Sequence[str], lexicon: Lexicon, count_tokens: CountTokens, max_tokens: int
+) -> list[tuple[str, ...]]:
+    """As many of each row's first cues as fit. Tokens of the parts add up to about those of the sentence, which gives the
+    first guess; the sentence itself is then counted, and loses cues until it fits."""
+    place = {name: position for position, name in enumerate(spoken)}
+    used = sorted({name for row in ranked for name in row}, key=place.__getitem__)
+    frame = count_tokens([lexicon.template.format(cues="")])[0]
+    special = count_tokens([""])[0]
+    parts = count_tokens([lexicon.entries[name] + lexicon.separator for name in used])
+    cost = {name: count - special for name, count in zip(used, parts, strict=True)}
+    kept = []
+    for row in ranked:
+        room, size = max_tokens - frame, 0
+        while size < len(row) and room >= cost[row[size]]:
+            room -= cost[row[size]]
+            size += 1
+        kept.append(max(size, 1))
+    open_rows = list(range(len(ranked)))
+    while open_rows:
+        texts = [lexicon.sentence(sorted(ranked[row][: kept[row]], key=place.__getitem__)) for row in open_rows]
+        over = [row for row, count in zip(open_rows, count_tokens(texts), strict=True) if count > max_tokens]
+        for row in over:
+            if kept[row] == 1:
+                raise LexiconError(
+                    f"lexicon {lexicon.id!r}: the entry of {ranked[row][0]!r} alone is longer than the {max_tokens} tokens the "
+                    f"encoder reads; shorten it or choose another encoder"
+                )
+            kept[row] -= 1
+        open_rows = over
+    return [tuple(sorted(row[:size], key=place.__getitem__)) for row, size in zip(ranked, kept, strict=True)]
+
+
+def _distinct(
+    cues: list[tuple[str, ...]], index: Tensor, dropped: Tensor, lexicon: Lexicon, device: torch.device
+) -> Wording:
+    """Number the sentences that are really used, in order of first use."""
+    import torch
+
+    texts: dict[str, int] = {}
+    spoken_of: list[tuple[str, ...]] = []
+    sentences = [lexicon.sentence(row) for row in cues]
+    renumbered = []
+    for row in index.tolist():
+        text = sentences[row]
+        if text not in texts:
+            texts[text] = len(texts)
+            spoken_of.append(cues[row])
+        renumbered.append(texts[text])
+    return Wording(
+        texts=tuple(texts),
+        cues=tuple(spoken_of),
+        index=torch.tensor(renumbered, dtype=torch.int64, device=device),
+        dropped=dropped.to(device),
+    )
+
+
+def shuffled(lexicon: Lexicon, generator: torch.Generator) -> Lexicon:
+    """The control: the same descriptions, permuted among the features."""
+    import dataclasses
+
+    import torch
+
+    names, descriptions = list(lexicon.entries), list(lexicon.entries.values())
+    order = torch.randperm(len(names), generator=generator).tolist()
+    entries = {name: descriptions[place] for name, place in zip(names, order, strict=True)}
+    return dataclasses.replace(lexicon, id=f"{lexicon.id}-shuffled", entries=entries)

@@ -1,0 +1,1 @@
+"""Lexicons: what each feature shows, in words."""
