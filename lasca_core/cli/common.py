@@ -63,16 +63,22 @@ def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     return callback
 
 
+def _flag(*names: str, keep: str, text: str, eager: bool = False) -> Callable[[FuncT], FuncT]:
+    """A flag that is kept in the settings."""
+    return click.option(*names, is_flag=True, expose_value=False, callback=_store(keep), is_eager=eager, help=text)
+
+
 _COMMON = [
-    click.option("--debug", is_flag=True, expose_value=False, callback=_store("debug"), is_eager=True, help="Show the traceback of an error."),
-    click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_store("quiet"), help="Show neither progress nor notes."),
-    click.option("--offline", is_flag=True, expose_value=False, callback=_store("offline"), help="Fetch nothing; also $LASCA_OFFLINE."),
+    _flag("--debug", keep="debug", text="Show the traceback of an error.", eager=True),
+    _flag("-q", "--quiet", keep="quiet", text="Show neither progress nor notes."),
+    _flag("--offline", keep="offline", text="Fetch nothing; also $LASCA_OFFLINE."),
     click.option(
         "--cache", type=click.Path(file_okay=False, path_type=Path), expose_value=False, callback=_store("cache"),
         help="Folder of stored features, embeddings and weights; also $LASCA_CACHE.",
     ),
     click.option(
-        "--disable-plugin", metavar="NAME", multiple=True, expose_value=False, callback=_store("disabled"), is_eager=True,
+        "--disable-plugin", metavar="NAME", multiple=True, expose_value=False, callback=_store("disabled"),
+        is_eager=True,
         help="Leave a plugin or distribution out (repeatable); $LASCA_PLUGINS names the only ones to load.",
     ),
 ]  # fmt: skip

@@ -92,7 +92,8 @@ def check(
     as_json: bool,
     assignments: tuple[str, ...],
 ) -> None:
-    """Read dataset NAME without extracting anything: sessions, subjects, media, annotations, and how many pairs are kept.
+    """Read dataset NAME without extracting anything: sessions, subjects, media, annotations, and how many pairs
+    are kept.
 
     Pairs are counted as if every window could be measured. Exit code 2 if no session is usable.
     """

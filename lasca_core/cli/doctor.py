@@ -26,7 +26,10 @@ class Finding:
 @common_options
 @click.pass_obj
 def doctor(settings: Settings, device: str) -> None:
-    """Check device, plugins, weights and cache: one line each, with the fix where something is wrong. Exit code 2 then."""
+    """Check device, plugins, weights and cache: one line each, with the fix where something is wrong.
+
+    Exit code 2 if something is.
+    """
     findings = [*_versions(), *_device(settings, device), *_plugins(settings), *_cache(settings), *_weights(settings)]
     for finding in findings:
         click.echo(f"{'ok  ' if finding.good else 'FIX '} {finding.what}{f': {finding.fix}' if finding.fix else ''}")

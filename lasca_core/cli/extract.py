@@ -60,9 +60,8 @@ def extract(
 
     names = [path.stem if not path.is_dir() else path.name for path in media]
     if len(set(names)) < len(names):
-        raise OptionError(
-            f"two of the recordings are named {next(n for n in names if names.count(n) > 1)!r}; extract them to different --output folders"
-        )
+        twice = next(name for name in names if names.count(name) > 1)
+        raise OptionError(f"two of the recordings are named {twice!r}; extract them to different --output folders")
     runtime = settings.runtime(device, seed)
     config = resolve(chosen={"extractors": extractors}, assignments=assignments)
     pipeline = Pipeline(config, settings.registry, runtime)
@@ -80,8 +79,8 @@ def extract(
     finally:
         pipeline.close()
     if failed:
-        for error in failed[:-1]:
-            click.echo(f"lasca: {error}", err=True)
+        for failure in failed[:-1]:
+            click.echo(f"lasca: {failure}", err=True)
         raise failed[-1]
 
 

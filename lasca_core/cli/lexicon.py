@@ -119,7 +119,8 @@ def check(
             problems += [f"lexicon {name!r}: {first} and {second} have the same description" for first, second in twins]
             if not twins:
                 click.echo(
-                    f"{name}: {len(found.entries)} descriptions cover extractor {extractor} ({found.language}, {found.license})"
+                    f"{name}: {len(found.entries)} descriptions cover extractor {extractor} "
+                    f"({found.language}, {found.license})"
                 )
     for problem in problems[:-1]:
         click.echo(f"lasca: {problem}", err=True)

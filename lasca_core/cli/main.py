@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("lasca_core.cli.data:data", "List, make and check datasets."),
     "doctor": ("lasca_core.cli.doctor:doctor", "Check device, plugins, weights and cache, with the fix for each."),
 }
-"""Built-in commands: where each one lives, and its line in the help. A test compares the line with the command's own."""
+"""Built-in commands: where each one lives, and its line in the help (a test compares it with the command's own)."""
 
 
 class LazyGroup(click.Group):

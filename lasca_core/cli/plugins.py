@@ -44,8 +44,10 @@ def list_plugins(settings: Settings, as_json: bool) -> None:
         if plugin.status != "loaded":
             click.echo(f"{plugin} is {plugin.status}{f': {plugin.problem}' if plugin.problem else ''}")
     if not rows:
-        click.echo("no plugin is installed; for the first-party ones: pip install lasca-face lasca-audio lasca-saliency "
-                   "lasca-lexicons lasca-encoders lasca-preference lasca-datasets")  # fmt: skip
+        from lasca_core.host.plugins import KNOWN_PACKAGES
+
+        first_party = " ".join(sorted(set(KNOWN_PACKAGES.values())))
+        click.echo(f"no plugin is installed; for the first-party ones: pip install {first_party}")
 
 
 @plugins.command()

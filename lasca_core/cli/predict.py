@@ -56,8 +56,8 @@ def predict(
     device: str,
     seed: int,
 ) -> None:
-    """Say for each window of MEDIA whether affect rose or fell since the window before, how surely, and which cues in the
-    face and voice stand out, in words.
+    """Say for each window of MEDIA whether affect rose or fell since the window before, how surely, and which cues in
+    the face and voice stand out, in words.
 
     \b
     lasca predict talk.mp4 --model runs/latest

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from lasca_core.contract.protocols import Task
 
 
 class TerminalReporter:
@@ -32,7 +33,7 @@ class TerminalReporter:
             click.echo(f"lasca: warning: {message}", err=True)
             self.warnings.append(message)
 
-    def task(self, label: str, total: float | None = None) -> TerminalTask:
+    def task(self, label: str, total: float | None = None) -> Task:
         """A progress bar; see ``protocols.Reporter``."""
         return TerminalTask(label, total, self.quiet)
 
@@ -51,7 +52,7 @@ class TerminalTask:
         if self._progress is not None:
             self._progress.advance(self._progress.task_ids[0], amount)
 
-    def __enter__(self) -> TerminalTask:
+    def __enter__(self) -> Task:
         if self._quiet:
             return self
         if not sys.stderr.isatty():
@@ -79,8 +80,6 @@ class TerminalTask:
         self._progress.add_task(self._label, total=self._total)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._progress is not None:
             self._progress.stop()

@@ -98,8 +98,8 @@ def describe_run(
 
 
 def resolved_tables(config: Config, components: Sequence[Built]) -> dict[str, Any]:
-    """The configuration with every default of every stage and component written out: a configuration file that gives the
-    same run again, whatever the defaults of a later version."""
+    """The configuration with every default of every stage and component written out: a configuration file that gives
+    the same run again, whatever the defaults of a later version."""
     result: dict[str, Any] = {}
     for name, model in STAGES.items():
         options = getattr(config, name).model_dump(mode="json")

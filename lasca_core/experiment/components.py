@@ -1,4 +1,4 @@
-"""Components built by name: spec, plugin, checked options and instance together, with the identity that caches rely on."""
+"""Components built by name: spec, plugin, checked options and instance, with the identity that caches rely on."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from lasca_core.host.options import NoOptions, Options, build
 from lasca_core.host.plugins import PluginInfo, Registered, Registry, load_target
 from lasca_core.host.runtime import HostRuntime
 from lasca_core.host.store import key_of
+
+_PERMISSIVE = frozenset({"Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "ISC", "CC0-1.0", "CC-BY-4.0", "PSF-2.0"})
+"""Licences that ask for nothing but credit; whoever chooses a component under another one is told so at each use."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,16 @@ class Built:
 
 
 def build_component(registry: Registry, runtime: HostRuntime, kind: str, name: str, values: Mapping[str, Any]) -> Built:
-    """Import a component's options and target and build it. Raises ``PluginError`` or ``OptionError`` in one sentence."""
+    """Import a component's options and target and build it.
+
+    Raises ``PluginError`` or ``OptionError`` in one sentence.
+    """
     registered = registry.find(kind, name)
     options = build(options_model(registered), values, name)
     target = load_target(registered, registered.spec.target)
     component = target(options, runtime)
-    if registered.spec.note:
-        runtime.report.note(f"{kind} {name}: {registered.spec.note}")
+    if registered.spec.license not in _PERMISSIVE:
+        runtime.report.note(f"{kind} {name} is licensed {registered.spec.license}. {registered.spec.note}".rstrip())
     _check_protocol(registered, component)
     return Built(registered.spec, registered.plugin, options, component)
 
@@ -79,7 +85,8 @@ def options_model(registered: Registered) -> type[Options]:
     model = load_target(registered, registered.spec.options)
     if not (isinstance(model, type) and issubclass(model, Options)):
         raise ContractError(
-            f"{registered.spec.kind} {registered.spec.name!r} of {registered.plugin}: {registered.spec.options} is no Options model"
+            f"{registered.spec.kind} {registered.spec.name!r} of {registered.plugin}: "
+            f"{registered.spec.options} is no Options model"
         )
     return model
 
@@ -99,5 +106,6 @@ def _check_protocol(registered: Registered, component: object) -> None:
     missing = [name for name in _PROMISES[kind] if not hasattr(component, name)]
     if missing:
         raise ContractError(
-            f"{kind} {registered.spec.name!r} of {registered.plugin} has no {', '.join(missing)}, which its protocol asks for"
+            f"{kind} {registered.spec.name!r} of {registered.plugin} has no {', '.join(missing)}, "
+            f"which its protocol asks for"
         )

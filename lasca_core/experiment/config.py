@@ -86,7 +86,8 @@ class PairOptions(Options):
     tau: float = Field(0.1, ge=0, description="threshold of change; pairs that change less are dropped and counted")
     strategy: Threshold = Field(
         "range",
-        description="what tau is relative to: the session's range, the earlier label itself, the annotation scale, or nothing (absolute)",
+        description="what tau is relative to: the session's range, the earlier label itself, the annotation scale, or "
+        "nothing (absolute)",
     )
     floor: float = Field(
         0.05,
@@ -105,7 +106,8 @@ class EvaluateOptions(Options):
     seeds: int = Field(1, ge=1, description="repetitions with other folds and initial weights")
     variants: tuple[Variant, ...] = Field(
         ("majority", "features", "mask", "text", "fused", "shuffled"), min_length=1,
-        description="representations compared on identical pairs and folds; shuffled = fused with the lexicon's descriptions permuted among features",
+        description="representations compared on identical pairs and folds; shuffled = fused with the lexicon's "
+        "descriptions permuted among features",
     )  # fmt: skip
     bootstrap: int = Field(
         2000, ge=0, description="resamples of subjects for the interval of fused - features; 0: no interval"

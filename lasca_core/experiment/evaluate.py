@@ -31,7 +31,7 @@ BLOCKS: dict[str, tuple[str, ...]] = {
     "fused": ("features", "text"),
     "shuffled": ("features", "shuffled text"),
 }
-"""Variant -> the blocks of its representation. ``majority`` has none: it always says what was more frequent in training."""
+"""Variant -> the blocks of its representation. ``majority`` has none: it says what was more frequent in training."""
 
 _PROBLEM_BYTES = 2**30
 """Training tasks are handed to the learner in portions of about this size."""
@@ -58,7 +58,7 @@ class Outcome:
         self.probability.append(probability)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """seed, fold, pair and probability, each one array, ordered by seed and pair so that variants can be compared."""
+        """seed, fold, pair and probability, each one array, ordered alike in all variants: by seed and pair."""
         joined = {name: np.concatenate(getattr(self, name)) for name in ("seed", "fold", "pair", "probability")}
         order = np.lexsort((joined["pair"], joined["seed"]))
         return {name: column[order] for name, column in joined.items()}
@@ -147,13 +147,14 @@ Plan = list[tuple[int, int, "Tensor", "Tensor"]]
 def _check_learnable(pairs: Pairs, target: str) -> None:
     if len(pairs) < 2:
         raise DatasetError(
-            f"only {len(pairs)} pairs of windows are left for {target} ({_reasons(pairs)} dropped); lower -o pairs.tau, shorten "
-            f"-o windows.length or check the annotation"
+            f"only {len(pairs)} pairs of windows are left for {target} ({_reasons(pairs)} dropped); lower "
+            f"-o pairs.tau, shorten -o windows.length or check the annotation"
         )
     if len(set(pairs.label.tolist())) < 2:
         way = "rise" if float(pairs.label[0]) > 0.5 else "fall"
         raise DatasetError(
-            f"all {len(pairs)} pairs of {target} {way}: there is nothing to tell apart; check the annotation's sign and scale"
+            f"all {len(pairs)} pairs of {target} {way}: there is nothing to tell apart; check the annotation's "
+            f"sign and scale"
         )
 
 
@@ -238,7 +239,7 @@ def _problem_maker(
 def make_problem(
     delta: Tensor, layout: tuple[Block, ...], pairs: Pairs, group: Tensor, train: Tensor, seed: int
 ) -> tuple[Problem, Tensor]:
-    """The training problem over the pairs ``train`` int64, and the scale of its columns, fitted on these pairs alone."""
+    """The training problem over the pairs ``train`` int64, and its columns' scale, fitted on these pairs alone."""
     scale = column_scale(delta[train])
     problem = Problem(
         delta=delta[train] / scale, label=pairs.label[train], group=group[train], blocks=layout, seed=seed
@@ -271,7 +272,7 @@ def _portions(plan: Plan, make: Callable[[tuple[int, int, Tensor, Tensor]], Work
         yield portion
 
 
-# --- numbers ------------------------------------------------------------------------------------------------------------
+# --- numbers ----------------------------------------------------------------------------------------------------------
 
 
 def _summarise(

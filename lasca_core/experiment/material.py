@@ -1,4 +1,4 @@
-"""What a dataset turns into before anything is learnt: windows of all sessions with labels, subjects and what was left out."""
+"""What a dataset turns into before anything is learnt: windows of all sessions, labels, subjects, what was left out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Labels:
-    """One affect dimension of all windows: ``values`` float32 [W], ``valid`` bool [W], each session's range [S], scale."""
+    """One affect dimension of all windows: ``values`` float32 [W], ``valid`` bool [W], sessions' ranges [S], scale."""
 
     values: Tensor
     valid: Tensor
@@ -32,8 +32,8 @@ class Labels:
 class Material:
     """All windows of a dataset with what is known of them.
 
-    ``subject`` int64 [W] numbers each window's person, an index into ``subjects``; ``skipped`` maps a session that could
-    not be used to the reason.
+    ``subject`` int64 [W] numbers each window's person, an index into ``subjects``; ``skipped`` maps a session that
+    could not be used to the reason.
     """
 
     windows: Windows
@@ -68,8 +68,8 @@ class Material:
 
 
 def gather(pipeline: Pipeline, recordings: Sequence[Recording], targets: Sequence[str]) -> Material:
-    """Extract and window every recording. One that cannot be read is reported and left out; if none is left, or a wanted
-    target is annotated nowhere, that is a ``DatasetError`` or ``OptionError``."""
+    """Extract and window every recording. One that cannot be read is reported and left out; if none is left, or a
+    wanted target is annotated nowhere, that is a ``DatasetError`` or ``OptionError``."""
     report = pipeline.runtime.report
     kept: list[tuple[Recording, Windows]] = []
     skipped: dict[str, str] = {}
@@ -91,9 +91,8 @@ def gather(pipeline: Pipeline, recordings: Sequence[Recording], targets: Sequenc
             else:
                 kept.append((recording, windows))
     if not kept:
-        raise DatasetError(
-            f"none of the {len(recordings)} sessions can be used; the first reason was: {next(iter(skipped.values()), 'there are none')}"
-        )
+        first = next(iter(skipped.values()), "there are none")
+        raise DatasetError(f"none of the {len(recordings)} sessions can be used; the first reason was: {first}")
     return _assemble(pipeline, kept, _targets(kept, targets), skipped)
 
 
@@ -110,7 +109,8 @@ def _targets(kept: Sequence[tuple[Recording, Windows]], wanted: Sequence[str]) -
     missing = [target for target in wanted if target not in annotated]
     if missing or not annotated:
         raise OptionError(
-            f"run.targets: {', '.join(missing) or 'nothing'} is annotated in this dataset; annotated: {', '.join(annotated) or 'none'}"
+            f"run.targets: {', '.join(missing) or 'nothing'} is not annotated in this dataset; annotated: "
+            f"{', '.join(annotated) or 'none'}"
         )
     return tuple(wanted) or tuple(annotated)
 

@@ -68,8 +68,8 @@ def clustered_bootstrap(
 ) -> Interval:
     """Percentile interval of accuracy(first) - accuracy(second), resampling whole clusters (subjects) with replacement.
 
-    ``label``, ``first``, ``second`` (probabilities) and ``cluster`` are [P]. Pairs of one person are not independent, so
-    persons are drawn, not pairs (Field & Welsh 2007, Bootstrapping clustered data).
+    ``label``, ``first``, ``second`` (probabilities) and ``cluster`` are [P]. Pairs of one person are not independent,
+    so persons are drawn, not pairs (Field & Welsh 2007, Bootstrapping clustered data).
     """
     gain = _correct(label, first) - _correct(label, second)
     _, member = np.unique(cluster, return_inverse=True)

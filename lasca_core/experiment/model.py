@@ -48,7 +48,7 @@ class SavedModel:
 
 
 def save(folder: Path, model: SavedModel) -> None:
-    """Write the model folder: ``model.safetensors``, ``lexicon.json`` and, last, ``model.json`` with their checksums."""
+    """Write the model folder: ``model.safetensors``, ``lexicon.json`` and, last, ``model.json`` with checksums."""
     from safetensors.torch import save_file
 
     tensors: dict[str, Tensor] = {}
@@ -102,7 +102,8 @@ def load(path: Path) -> SavedModel:
         content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         if content["format"] > FORMAT:
             raise ModelError(
-                f"{folder}: the model has format {content['format']} and was written by lasca {content['lasca']}; upgrade lasca"
+                f"{folder}: the model has format {content['format']}, written by lasca {content['lasca']}; "
+                f"upgrade lasca"
             )
         for name, digest in content["files"].items():
             if not (folder / name).is_file() or sha256_of(folder / name) != digest:

@@ -1,4 +1,4 @@
-"""The only place that knows the order: recording -> tracks -> windows -> saliency -> words -> embeddings -> differences."""
+"""The only place that knows the order: recording, tracks, windows, saliency, words, embeddings, differences."""
 
 from __future__ import annotations
 

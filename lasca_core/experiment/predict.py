@@ -1,4 +1,4 @@
-"""What a saved model says about a recording: direction, probability, and the salient cues in words, window by window."""
+"""What a saved model says about a recording: direction, probability and salient cues in words, by window."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Cue:
 
 @dataclass(frozen=True)
 class WindowPrediction:
-    """One window: ``directions`` maps a target to (rises?, probability of that direction) against the window before, and
-    is empty where there is none to compare with."""
+    """One window: ``directions`` maps a target to (rises?, probability of that direction) against the window before,
+    and is empty where there is none to compare with."""
 
     start: float
     end: float
@@ -46,8 +46,8 @@ def predict(
 ) -> list[WindowPrediction]:
     """Predict every window of one recording against the window before it.
 
-    Raises ``MediaError`` if the recording is too short, or no window has enough valid frames; ``OptionError`` for a target
-    the model does not know; ``ModelError`` if the features are not those of training.
+    Raises ``MediaError`` if the recording is too short, or no window has enough valid frames; ``OptionError`` for a
+    target the model does not know; ``ModelError`` if the features are not those of training.
     """
     unknown = [target for target in targets if target not in model.heads]
     if unknown:

@@ -61,8 +61,8 @@ class Observers:
 def run(config: Config, registry: Registry, runtime: HostRuntime, output: Path, command: Sequence[str]) -> Finished:
     """Extract, describe, encode, train, evaluate, and save everything in a new folder below ``output``.
 
-    A run that fails leaves its folder with a ``run.json`` whose status says so; features and embeddings computed by then
-    stay in the store, and the next run finds them.
+    A run that fails leaves its folder with a ``run.json`` whose status says so; features and embeddings computed by
+    then stay in the store, and the next run finds them.
     """
     pipeline = Pipeline(config, registry, runtime)
     dataset = build_component(

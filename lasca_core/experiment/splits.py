@@ -19,10 +19,11 @@ def grouped_folds(groups: Tensor, folds: int, seed: int) -> list[tuple[Tensor, T
     import torch
     from sklearn.model_selection import GroupKFold
 
-    count = int(groups.unique().numel())
+    count = int(torch.unique(groups).numel())
     if count < 2:
         raise DatasetError(
-            f"the pairs come from {count} subject: folds that keep subjects apart need at least 2; check the subject column"
+            f"the pairs come from {count} subject: folds that keep subjects apart need at least 2; check the "
+            f"subject column"
         )
     splitter = GroupKFold(min(folds, count), shuffle=True, random_state=seed)
     rows = groups.cpu().numpy()

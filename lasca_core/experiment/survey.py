@@ -1,4 +1,4 @@
-"""What a dataset holds, before anything is extracted: sessions, hours, label ranges, and how many pairs each setting keeps."""
+"""What a dataset holds before anything is extracted: sessions, hours, label ranges, and pairs under each setting."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def _duration(recording: Recording) -> float:
     stated = open_media(recording.media, audio=recording.audio, fps=recording.fps).duration if recording.media else 0.0
     if stated > 0:
         return stated
-    times = [thing.times for thing in (*recording.features.values(), *recording.annotations.values())]
+    times = [track.times for track in recording.features.values()]
+    times += [trace.times for trace in recording.annotations.values()]
     return max((float(part[-1]) for part in times if len(part)), default=0.0)
 
 
