@@ -106,8 +106,8 @@ def resolved_tables(config: Config, components: Sequence[Built]) -> dict[str, An
         result[name] = {key: options[key] for key in model.model_fields if options[key] is not None}
     for built in components:
         options = {key: value for key, value in built.options.model_dump(mode="json").items() if value is not None}
-        if options:
-            result[built.spec.name] = options
+        table = built.spec.name if built.spec.kind == "extractor" else built.spec.kind
+        result.setdefault(table, {}).update(options)
     return result
 
 

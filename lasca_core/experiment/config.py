@@ -202,15 +202,23 @@ def _check(tables: dict[str, dict[str, Any]], provenance: tuple[str, str] | None
     run = stages["run"]
     assert isinstance(run, RunOptions)
     components: dict[str, dict[str, Any]] = {}
-    names = {name for kind in KINDS for name in run.names(kind)}
+    kinds_of: dict[str, list[str]] = {}
+    for kind in KINDS:
+        for name in run.names(kind):
+            kinds_of.setdefault(name, []).append(kind)
     for table, given in tables.items():
         own_keys = STAGES[table].model_fields if table in STAGES else {}
         rest = {key: value for key, value in given.items() if key not in own_keys}
-        if table in KINDS or table in names:
+        if table in KINDS or table in kinds_of:
+            kinds = kinds_of.get(table, [])
+            if rest and len(kinds) > 1 and table not in KINDS:
+                key = next(iter(rest))
+                ways = " or ".join(f"{kind}.{key}" for kind in kinds)
+                raise OptionError(f"option {table}.{key}: {' and '.join(kinds)} are both named {table!r}; write {ways}")
             if rest:
                 components[table] = rest
         elif table not in STAGES:
-            known = sorted({*STAGES, *KINDS, *names})
+            known = sorted({*STAGES, *KINDS, *kinds_of})
             near = difflib.get_close_matches(table, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
             key = next(iter(given), "...")

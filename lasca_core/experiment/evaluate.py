@@ -123,9 +123,11 @@ def evaluate(pipeline: Pipeline, material: Material, representations: Representa
     pairs_of: dict[str, Pairs] = {}
     results: dict[str, Any] = {}
     for target in material.labels:
-        pairs = material.pairs(target, pipeline.config.pairs)
-        _check_learnable(pairs, target)
-        pairs_of[target] = pairs
+        pairs_of[target] = material.pairs(target, pipeline.config.pairs)
+        _check_learnable(pairs_of[target], target)
+    if pipeline.config.normalize.strategy != "global":
+        representations.blocks(None, _needed(options.variants))  # now, so that no variant's time includes it
+    for target, pairs in pairs_of.items():
         group = material.subject[pairs.later]
         plan = [
             (seed, fold, train, test)
@@ -174,6 +176,11 @@ def _without_one_sided(plan: Plan, pairs: Pairs, target: str, pipeline: Pipeline
     return kept
 
 
+def _needed(variants: Sequence[str]) -> list[str]:
+    """All blocks that the variants are made of."""
+    return sorted({block for variant in variants for block in BLOCKS.get(variant, ())})
+
+
 def _run_variant(
     pipeline: Pipeline,
     representations: Representations,
@@ -190,7 +197,7 @@ def _run_variant(
             share = float(pairs.label[train].mean())
             outcome.add(seed, fold, test.cpu().numpy(), np.full(len(test), share, dtype=np.float32))
         return outcome
-    needed = sorted({block for name in pipeline.config.evaluate.variants for block in BLOCKS.get(name, ())})
+    needed = _needed(pipeline.config.evaluate.variants)
     task_of = _problem_maker(pipeline, representations, variant, pairs, group, needed)
     with pipeline.runtime.report.task(f"train {target} / {variant}", len(plan)) as progress:
         for portion in _portions(plan, task_of):

@@ -1,0 +1,1 @@
+"""Acoustic features: what a voice sounds like, frame by frame."""

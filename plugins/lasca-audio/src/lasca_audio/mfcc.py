@@ -1,0 +1,128 @@
+"""Mel-frequency cepstral coefficients of a recording, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lasca_audio.spectrum import LibrosaSpectrum, Spectrum, TorchSpectrum
+from lasca_core.api import Component, MediaError, Track
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lasca_core.api import Runtime, Source
+
+_FRAMES_KEPT = 65_536
+"""Frames (eleven minutes by default, about 10 MB) whose levels are kept rather than read and computed twice."""
+
+
+@dataclass(frozen=True)
+class _Levels:
+    """Mel levels of consecutive frames: ``decibels`` float32 [T, n_mels] on the backend's device; ``times`` float64 [T]
+    and ``valid`` bool [T] on the CPU."""
+
+    decibels: Tensor
+    times: Tensor
+    valid: Tensor
+
+
+class Mfcc(Component):
+    """``librosa.feature.mfcc`` with centred frames, zero padding and the parameters of ``MfccOptions``.
+
+    Frame i is centred on sample i * hop; its time is that sample's. A frame that touches a sample which is not a finite
+    number is invalid; silence is valid.
+
+    ``top_db`` refers to the loudest level of the whole recording, so with it the sound is gone through before the first
+    part is yielded: once where the levels fit into a few megabytes, and a second time where they do not. With
+    ``top_db = none`` every part is yielded as soon as its samples are read. Either way memory is bounded and the parts
+    joined do not depend on ``chunk``.
+    """
+
+    def __init__(self, options: Any, runtime: Runtime) -> None:
+        super().__init__(options, runtime)
+        self.names: tuple[str, ...] = tuple(f"mfcc_{index}" for index in range(options.n_mfcc))
+        self.signed: frozenset[str] = frozenset(self.names)
+        self._spectrum: Spectrum | None = None
+
+    def prepare(self) -> None:
+        """Build the filters, or import librosa."""
+        self._ready()
+
+    def stream(self, source: Source) -> Iterator[Track]:
+        """Yield tracks of about ``chunk`` seconds. Raises ``MediaError`` for a recording without sound."""
+        if not source.has_audio:
+            raise MediaError(source.path, "has no audio stream, which the extractor mfcc needs")
+        spectrum = self._ready()
+        floor, parts = self._floor(source)
+        for part in parts:
+            cepstra = spectrum.cepstra(part.decibels.clamp(min=floor))
+            values = torch.where(part.valid[:, None].to(cepstra.device), cepstra, 0.0)
+            yield Track(self.names, values, part.times, part.valid, self.signed).to(self.runtime.device)
+
+    def _ready(self) -> Spectrum:
+        if self._spectrum is None:
+            self._spectrum = (
+                TorchSpectrum(self.options, self.runtime.device, self.runtime.report)
+                if self.options.backend == "torch"
+                else LibrosaSpectrum(self.options)
+            )
+        return self._spectrum
+
+    def _floor(self, source: Source) -> tuple[float, Iterator[_Levels]]:
+        """The lowest level that ``top_db`` allows, and all levels."""
+        if self.options.top_db is None:
+            return -torch.inf, self._levels(source)
+        kept: list[_Levels] | None = []
+        frames = 0
+        peak = -torch.inf
+        for part in self._levels(source):
+            peak = max(peak, float(part.decibels.max()))
+            frames += len(part.times)
+            if frames > _FRAMES_KEPT:
+                kept = None
+            elif kept is not None:
+                kept.append(part)
+        return peak - self.options.top_db, self._levels(source) if kept is None else iter(kept)
+
+    def _levels(self, source: Source) -> Iterator[_Levels]:
+        """Mel levels of all frames, in parts of about ``chunk`` seconds."""
+        options, spectrum = self.options, self._ready()
+        window, hop = options.window_samples, options.hop_samples
+        done = 0
+        for start, block in self._blocks(source):
+            frames = torch.arange(done, done + (len(block) - window) // hop + 1, dtype=torch.float64)
+            done += len(frames)
+            valid = torch.ones(len(frames), dtype=torch.bool)
+            if not block.sum().isfinite():  # the sum is a cheap look at all samples, which are almost always good
+                finite = block.isfinite()
+                valid = finite.unfold(0, window, hop).all(dim=1)
+                block = torch.where(finite, block, 0.0)
+            yield _Levels(spectrum.decibels(block), start + frames * hop / options.rate, valid)
+
+    def _blocks(self, source: Source) -> Iterator[tuple[float, Tensor]]:
+        """The recording's first time, and samples float32 [S] on the CPU in which a frame begins at every hop.
+
+        Half a window of zeros surrounds the recording. Samples that a later frame needs again are carried over.
+        """
+        window, hop = self.options.window_samples, self.options.hop_samples
+        padding = torch.zeros(window // 2)
+        carried = padding
+        start: float | None = None
+        for samples in source.audio(rate=self.options.rate, seconds=self.options.chunk):
+            if not len(samples.values):
+                continue
+            start = samples.start if start is None else start
+            carried = torch.cat([carried, samples.values.cpu()])
+            frames = (len(carried) - window) // hop + 1
+            if frames > 0:
+                yield start, carried[: (frames - 1) * hop + window]
+                carried = carried[frames * hop :]
+        if start is None:
+            raise MediaError(source.path, "holds no sound, so that the extractor mfcc has nothing to read")
+        carried = torch.cat([carried, padding])
+        if len(carried) >= window:
+            yield start, carried

@@ -1,0 +1,1 @@
+"""Datasets: annotated recordings from a manifest, and the synthetic puppet."""

@@ -1,0 +1,76 @@
+"""Reads one annotation file: continuous traces of affect, by one or several raters."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from lasca_core.api import DatasetError, Trace, build_trace
+from lasca_datasets.options import AnnotationOptions
+from lasca_datasets.tables import Table, read_table
+
+
+def read_annotation(path: Path, layout: AnnotationOptions, fps: float | None = None) -> dict[str, Trace]:
+    """The traces of all targets in the CSV file ``path``.
+
+    Times come from ``layout.time_column`` or the column ``time`` (seconds), else from the column ``frame`` (counted
+    from 0) or, one row a frame, from the row, both divided by ``fps`` (default: ``layout.fps``). Rows may come in any
+    order. A target's values lie in the column of its name, or with several raters in the columns ``target_r1``,
+    ``target_r2`` ..., ``target:anything``, or those that ``layout.raters`` names.
+
+    Raises ``DatasetError`` naming the file, and the row where there is one, if anything else is found.
+    """
+    time_names = (layout.time_column,) if layout.time_column else ("time", "frame")
+    table = read_table(path, (*layout.targets, *time_names), layout.delimiter)
+    columns = {target: _rater_columns(table, target, layout.raters.get(target, ())) for target in layout.targets}
+    if not table.rows:
+        raise DatasetError(f"{path}: there is no row below the header")
+    records = [(row, table.record(row, cells)) for row, cells in table.rows]
+    times = _times(table, records, layout.time_column, fps or layout.fps)
+    return {
+        target: build_trace(
+            times,
+            np.array([[table.number(row, column, cells[column]) for column in raters] for row, cells in records]),
+            scale=layout.scale,
+            sentinels=layout.sentinels,
+            lag=layout.lag,
+            fusion=layout.fusion,
+            where=f"{path}, {target}",
+        )
+        for target, raters in columns.items()
+    }
+
+
+def _rater_columns(table: Table, target: str, named: tuple[str, ...]) -> list[str]:
+    if named:
+        return [table.require(name) for name in named]
+    if (fused := table.find(target)) is not None:
+        return [fused]
+    pattern = re.compile(rf"{re.escape(target)}(_r?\d+|:.+)", re.IGNORECASE)
+    raters = [name for name in table.columns if pattern.fullmatch(name)]
+    return raters or [table.require(target)]
+
+
+def _times(
+    table: Table, records: list[tuple[int, dict[str, str]]], time_column: str | None, fps: float | None
+) -> np.ndarray:
+    """Seconds of each row, float64."""
+    seconds = table.require(time_column) if time_column else table.find("time")
+    column = seconds if seconds is not None else table.find("frame")
+    rate = 1.0 if seconds is not None else fps
+    if rate is None:
+        raise DatasetError(
+            f"{table.path}, row 1: no column 'time', so the frames a second must be known; set fps, or name the "
+            "column of seconds with time_column"
+        )
+    if column is None:
+        return np.arange(len(records)) / rate
+    values = []
+    for row, cells in records:
+        value = table.number(row, column, cells[column])
+        if not np.isfinite(value):
+            raise DatasetError(f"{table.path}, row {row}: {column} is {cells[column]!r}, not a number")
+        values.append(value)
+    return np.array(values) / rate

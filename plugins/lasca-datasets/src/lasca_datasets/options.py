@@ -1,0 +1,85 @@
+"""Options of the datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import field_validator
+
+from lasca_core.api import Field, Options, how
+
+
+class PuppetOptions(Options):
+    """Options of ``puppet``."""
+
+    size: Literal["small", "default"] = Field(
+        default="default", description="small: 4 subjects, 2 minutes of video in all; default: 12 subjects, 18 minutes"
+    )
+    seed: int = Field(default=0, ge=0, description="another seed gives other people, feelings and recordings")
+    difficulty: float = Field(
+        default=1.0,
+        ge=0,
+        le=3,
+        description="how strongly faces, voices and heads move for reasons other than affect; 0: not at all",
+    )
+    annotation_noise: float = Field(
+        default=0.25,
+        ge=0,
+        le=2,
+        description="standard deviation of each simulated rater's slow errors, on the scale -1 to 1",
+    )
+    lag: float = Field(
+        default=0.4,
+        ge=0,
+        le=5,
+        description="how late the simulated raters react on average, seconds; only this average is undone when reading",
+    )
+    workers: int = how(0, ge=0, description="threads that generate; 0: as many as the run may use")
+
+
+class AnnotationOptions(Options):
+    """How annotation files are written, and how several raters become one trace."""
+
+    targets: tuple[str, ...] = Field(
+        default=("valence", "arousal"), min_length=1, description="affect dimensions, named as the value columns"
+    )
+    raters: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description="the columns of a target's raters, where they are not called TARGET, TARGET_r1 ... or TARGET:name",
+    )
+    fusion: Literal["mean", "median"] = Field(default="mean", description="how several raters become one trace")
+    scale: tuple[float, float] = Field(
+        default=(-1.0, 1.0), description="lowest and highest value of the annotation scale"
+    )
+    sentinels: tuple[float, ...] = Field(
+        default=(-5.0,), description="values that mean 'not annotated', besides empty cells"
+    )
+    lag: float = Field(
+        default=0.0, ge=0, description="how late the annotators react, seconds; taken off the annotation's times"
+    )
+    time_column: str | None = Field(
+        default=None,
+        description="the annotation's column of seconds; by default 'time', else 'frame' or one row a frame (with fps)",
+    )
+    fps: float | None = Field(
+        default=None,
+        gt=0,
+        description="frames a second, for annotations by frame; the manifest's column fps goes before",
+    )
+    delimiter: Literal["auto", ",", ";", "\t"] = Field(default="auto", description="between the columns of CSV files")
+
+    @field_validator("scale")
+    @classmethod
+    def _ascending(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if scale[0] >= scale[1]:
+            raise ValueError("the lowest value must come first, for instance [-1, 1]")
+        return scale
+
+
+class ManifestOptions(AnnotationOptions):
+    """Options of ``manifest``."""
+
+    path: Path = Field(
+        description="CSV or Parquet file with columns session, subject, media, annotation; optionally audio, fps, split"
+    )

@@ -1,0 +1,104 @@
+"""Reads delimited text as people and spreadsheets write it: any delimiter, a byte order mark, blank lines."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from lasca_core.api import DatasetError
+
+_DELIMITERS = (",", ";", "\t")
+_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """The cells of a file. ``rows`` are (row number in the file, cells), which may be too few or too many."""
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+    delimiter: str | None
+    """None for a file without delimiters."""
+
+    def require(self, name: str) -> str:
+        """The column called ``name``, whatever its case; raises ``DatasetError`` if there is none."""
+        column = self.find(name)
+        if column is None:
+            found = ", ".join(map(repr, self.columns))
+            split = f"; columns split at every {_NAMES[self.delimiter]}" if self.delimiter else ""
+            raise DatasetError(f"{self.path}: no column {name!r} (found {found}{split})")
+        return column
+
+    def find(self, name: str) -> str | None:
+        """The column called ``name``, whatever its case, or None."""
+        return next((column for column in self.columns if column.casefold() == name.casefold()), None)
+
+    def record(self, row: int, cells: tuple[str, ...]) -> dict[str, str]:
+        """Column -> cell of one row. Raises ``DatasetError`` naming the row if cells are missing or surplus."""
+        surplus = any(cell.strip() for cell in cells[len(self.columns) :])
+        if surplus or len(cells) < len(self.columns):
+            count = len(self.columns)
+            raise DatasetError(f"{self.path}, row {row}: {len(cells)} cells, but the header names {count} columns")
+        return dict(zip(self.columns, cells, strict=False))
+
+    def number(self, row: int, column: str, cell: str) -> float:
+        """The number in ``cell``, NaN if it is empty. Raises ``DatasetError`` naming row and column."""
+        text = cell.strip()
+        if not text or text.casefold() in ("nan", "na", "null"):
+            return float("nan")
+        if self.delimiter == ";":
+            text = text.replace(",", ".")  # the decimal comma of the countries whose spreadsheets write semicolons
+        try:
+            return float(text)
+        except ValueError:
+            raise DatasetError(f"{self.path}, row {row}: {column} is {cell!r}, which is not a number") from None
+
+
+def read_table(path: Path, wanted: Collection[str], delimiter: str = "auto") -> Table:
+    """The table in the text file ``path``, whose first row names the columns.
+
+    With ``delimiter = "auto"`` the one under which most of the ``wanted`` names are columns is taken, and of equal ones
+    the one that splits the header into more. Raises ``DatasetError`` if the file cannot be read as such a table.
+    """
+    lines = _read(path).splitlines(keepends=True)
+    first = next((line for line in lines if line.strip()), None)
+    if first is None:
+        raise DatasetError(f"{path}: the file is empty; its first row must name the columns")
+    if delimiter == "auto":
+        delimiter = max(_DELIMITERS, key=lambda mark: _fitness(first, mark, wanted))
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    columns: tuple[str, ...] = ()
+    rows: list[tuple[int, tuple[str, ...]]] = []
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if not columns:
+                columns = tuple(cell.strip() for cell in cells)
+                continue
+            rows.append((reader.line_num, tuple(cells)))
+    except csv.Error as error:
+        raise DatasetError(f"{path}, row {reader.line_num}: not readable as a table: {error}") from None
+    repeated = next((name for name in columns if columns.count(name) > 1), None)
+    if repeated is not None:
+        raise DatasetError(f"{path}, row 1: the column {repeated!r} is there twice")
+    return Table(path, columns, tuple(rows), delimiter)
+
+
+def _fitness(header: str, delimiter: str, wanted: Collection[str]) -> tuple[int, int]:
+    names = [name.strip().casefold() for name in next(csv.reader([header], delimiter=delimiter, skipinitialspace=True))]
+    return sum(name.casefold() in names for name in wanted), len(names)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from None
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None

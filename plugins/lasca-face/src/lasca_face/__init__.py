@@ -1,0 +1,1 @@
+"""Facial features: what a face does, frame by frame."""
