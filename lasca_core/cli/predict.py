@@ -126,7 +126,13 @@ def _as_dict(row: WindowPrediction) -> dict[str, Any]:
             for target, (rises, probability) in row.directions.items()
         },
         "cues": [
-            {"feature": cue.feature, "score": round(cue.score, 4), "words": cue.words, "new": cue.new}
+            {
+                "feature": cue.feature,
+                "score": round(cue.score, 4),
+                "growth": round(cue.growth, 4),
+                "words": cue.words,
+                "new": cue.new,
+            }
             for cue in row.cues
         ],
         "sentence": row.sentence,

@@ -64,6 +64,12 @@ class NormalizeOptions(Options):
         "session",
         description="whose minimum and maximum: each session's, each subject's, those of the training data, or none",
     )
+    resolution: float = Field(
+        1.0,
+        ge=0,
+        description="times the range below which a feature does not really change, as its extractor states it: a "
+        "smaller range is not blown up to [0, 1]; 0: plain min-max, as published",
+    )
 
 
 class SaliencyStage(Options):

@@ -231,7 +231,20 @@ class Pipeline:
         """Features on one scale; ``group`` int64 [W] numbers what is normalised together."""
         with self.stage("normalize"):
             found = found if found is not None else statistics(windows, group, fit)
-            return normalize(windows, found, group, scale=self.config.normalize.strategy != "none")
+            scale = self.config.normalize.strategy != "none"
+            return normalize(windows, found, group, scale=scale, resolution=self.resolution(windows))
+
+    def resolution(self, windows: Windows) -> Tensor:
+        """Smallest range of each column that counts as change, float32 [F], as the extractors state it."""
+        import torch
+
+        stated = {
+            name: value
+            for built in self.extractors
+            for name, value in getattr(built.component, "resolution", {}).items()
+        }
+        values = [stated.get(name, stated.get(name.removesuffix("_std"), 0.0)) for name in windows.names]
+        return torch.tensor(values, device=windows.values.device) * self.config.normalize.resolution
 
     def salient(self, windows: Windows, normalized: Normalized) -> Saliency:
         """Saliency of each window, over all features jointly or for each extractor's by themselves."""

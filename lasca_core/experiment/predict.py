@@ -12,6 +12,7 @@ from lasca_core.experiment.evaluate import BLOCKS
 from lasca_core.experiment.model import SavedModel
 from lasca_core.experiment.pipeline import Pipeline, Representation
 from lasca_core.steps.fusion import differences
+from lasca_core.steps.normalize import growth, statistics
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,10 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cue:
-    """A salient feature of a window: its score, its words, and whether it was salient in the window before."""
+    """A salient feature of a window, with its words.
+
+    ``score`` is the saliency method's; ``growth`` how much more the feature stands out than in the window before, in
+    units of what visibly or audibly changes; ``new`` whether it was not salient then.
+    """
 
     feature: str
     score: float
+    growth: float
     words: str
     new: bool
 
@@ -30,7 +36,8 @@ class Cue:
 @dataclass(frozen=True)
 class WindowPrediction:
     """One window: ``directions`` maps a target to (rises?, probability of that direction) against the window before,
-    and is empty where there is none to compare with."""
+    and is empty where there is none to compare with. The cue that grew most
+    comes first."""
 
     start: float
     end: float
@@ -53,10 +60,10 @@ def predict(
     if unknown:
         raise OptionError(f"--target {unknown[0]}: the model knows {', '.join(model.heads)}")
     windows = _windows(model, pipeline, recording)
-    representation = _represent(model, pipeline, windows)
+    representation, grown = _represent(model, pipeline, windows)
     pairs = _consecutive(windows)
     found = {target: _probability(model, pipeline, target, representation, pairs) for target in targets or model.heads}
-    return _rows(windows, representation, pairs, found, model)
+    return _rows(windows, representation, grown, pairs, found, model)
 
 
 def _windows(model: SavedModel, pipeline: Pipeline, recording: Recording) -> Windows:
@@ -91,12 +98,14 @@ def _windows(model: SavedModel, pipeline: Pipeline, recording: Recording) -> Win
     return windows
 
 
-def _represent(model: SavedModel, pipeline: Pipeline, windows: Windows) -> Representation:
+def _represent(model: SavedModel, pipeline: Pipeline, windows: Windows) -> tuple[Representation, Tensor]:
+    """The representation of each window, and each feature's growth since the window before [W, F]."""
     import torch
 
     group = torch.zeros_like(windows.session)  # one recording is one session, one subject, one group
     normalized = pipeline.normalized(windows, group, found=model.statistics)
-    return pipeline.represent(windows, normalized, pipeline.salient(windows, normalized), model.lexicon)
+    representation = pipeline.represent(windows, normalized, pipeline.salient(windows, normalized), model.lexicon)
+    return representation, growth(windows, statistics(windows, group), group, pipeline.resolution(windows)).cpu()
 
 
 def _consecutive(windows: Windows) -> Pairs:
@@ -120,7 +129,12 @@ def _probability(
 
 
 def _rows(
-    windows: Windows, representation: Representation, pairs: Pairs, found: dict[str, Tensor], model: SavedModel
+    windows: Windows,
+    representation: Representation,
+    grown: Tensor,
+    pairs: Pairs,
+    found: dict[str, Tensor],
+    model: SavedModel,
 ) -> list[WindowPrediction]:
     row_of = {window: row for row, window in enumerate(pairs.later.tolist())}
     probabilities = {target: values.tolist() for target, values in found.items()}
@@ -133,7 +147,13 @@ def _rows(
         valid = bool(windows.valid[window])
         before = salient[window - 1] if window else set()
         cues = [
-            Cue(name, float(scores[window, column[name]]), model.lexicon.entries[name], name not in before)
+            Cue(
+                feature=name,
+                score=float(scores[window, column[name]]),
+                growth=float(grown[window, column[name]]),
+                words=model.lexicon.entries[name],
+                new=name not in before,
+            )
             for name in salient[window]
         ]
         directions = {}
@@ -147,7 +167,7 @@ def _rows(
                 end=float(windows.ends[window]),
                 valid=valid,
                 directions=directions,
-                cues=tuple(sorted(cues, key=lambda cue: (-cue.score, cue.feature))) if valid else (),
+                cues=tuple(sorted(cues, key=lambda cue: (-cue.growth, cue.feature))) if valid else (),
                 sentence=words.texts[int(words.index[window])] if valid else "",
                 dropped=int(words.dropped[window]),
             )

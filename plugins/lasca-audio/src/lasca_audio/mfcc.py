@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,16 @@ class _Levels:
     valid: Tensor
 
 
+def _resolution(names: tuple[str, ...], n_mels: int) -> dict[str, float]:
+    """Range of each coefficient over a recording below which the sound does not audibly change.
+
+    Under the orthonormal DCT a level difference of L dB in all bands is L * sqrt(n_mels) in coefficient 0, and a ripple
+    of amplitude A dB across the bands A * sqrt(n_mels / 2) in one of the others: taken for L = 3 dB and A = 2 dB.
+    """
+    ripple = 2.0 * math.sqrt(n_mels / 2)
+    return {name: 3.0 * math.sqrt(n_mels) if index == 0 else ripple for index, name in enumerate(names)}
+
+
 class Mfcc(Component):
     """``librosa.feature.mfcc`` with centred frames, zero padding and the parameters of ``MfccOptions``.
 
@@ -46,6 +57,7 @@ class Mfcc(Component):
         super().__init__(options, runtime)
         self.names: tuple[str, ...] = tuple(f"mfcc_{index}" for index in range(options.n_mfcc))
         self.signed: frozenset[str] = frozenset(self.names)
+        self.resolution: dict[str, float] = _resolution(self.names, options.n_mels)
         self._spectrum: Spectrum | None = None
 
     def prepare(self) -> None:

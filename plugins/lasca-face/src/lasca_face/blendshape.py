@@ -11,7 +11,7 @@ import torch
 from lasca_core.api import Component, MediaError, Track
 from lasca_face.choose import Chooser
 from lasca_face.landmarker import LandmarkerPool, load_mediapipe
-from lasca_face.names import FEATURES, POSE
+from lasca_face.names import FEATURES, POSE, RESOLUTION
 from lasca_face.pins import FACE_LANDMARKER, FACE_LANDMARKER_FILE
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Blendshape(Component):
 
     names = FEATURES
     signed = frozenset(POSE)
+    resolution = RESOLUTION
     options: BlendshapeOptions
 
     def prepare(self) -> None:

@@ -63,3 +63,14 @@ POSE: tuple[str, ...] = ("pitch", "roll", "yaw", "x", "y", "z")
 
 FEATURES: tuple[str, ...] = BLENDSHAPES + POSE
 """All 58 names."""
+
+RESOLUTION: dict[str, float] = {
+    **dict.fromkeys(BLENDSHAPES, 0.1),
+    **dict.fromkeys(("pitch", "roll", "yaw"), 5.0),
+    **dict.fromkeys(("x", "y", "z"), 2.0),
+}
+"""Range over a recording below which a feature does not visibly change: a tenth of a blendshape, 5 degrees, 2 cm.
+
+On a real clip of acted emotions (window means) smiles and brows range over 0.4 to 0.5, while two thirds of the
+blendshapes stay below 0.1: min-max alone would give their noise the weight of a smile.
+"""

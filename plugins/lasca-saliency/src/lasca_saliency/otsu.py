@@ -17,17 +17,20 @@ class Otsu(Component):
 
     def select(self, values: Tensor) -> Saliency:
         """``values`` float32 [W, F] -> mask [W, F], and as score how far each value lies above its row's threshold."""
-        threshold = threshold_exact(values) if self.options.variant == "exact" else threshold_histogram(values)
-        above = values.double() - threshold[:, None]
-        return Saliency(mask=above > 0, score=above.nan_to_num(neginf=0.0).float())
+        wide = values.cpu() if values.device.type == "mps" else values  # Metal has no float64
+        threshold = threshold_exact(wide) if self.options.variant == "exact" else threshold_histogram(wide)
+        above = wide.double() - threshold[:, None]
+        mask, score = above > 0, above.nan_to_num(neginf=0.0).float()
+        return Saliency(mask.to(values.device), score.to(values.device))
 
 
 def threshold_exact(values: Tensor) -> Tensor:
     """Otsu's threshold of each row, float64 [W]; infinite for a row whose values are all equal.
 
     Sorting a row leaves F - 1 places to cut it. With the k smallest values in the lower class, the between-class
-    variance is proportional to (k * total - F * prefix_k)^2 / (k * (F - k)); the threshold lies midway in the gap of the
-    best cut, so it separates the two classes whatever the rounding. O(F log F) a row, no histogram.
+    variance is proportional to (k * total - F * prefix_k)^2 / (k * (F - k)); the threshold lies midway in the gap of
+    the best cut (the lowest, where several are equally good), so it separates the two classes whatever the rounding.
+    O(F log F) a row, no histogram.
     """
     import torch
 
@@ -48,9 +51,12 @@ def threshold_histogram(values: Tensor, bins: int = _BINS) -> Tensor:
     """``skimage.filters.threshold_otsu(row, nbins=bins)`` of each row, float64 [W]; infinite for a constant row.
 
     The histogram is never built: with the values sorted, only cuts where the bin changes count, and every value stands
-    for the centre of its bin. Bin edges follow ``numpy.histogram``, corrections at the edges included.
+    for the centre of its bin. Bin edges follow ``numpy.histogram``, corrections at the edges included, and sums add up
+    in scikit-image's order (a bin's values at once, the upper class from above), so that even a tie between two cuts
+    is decided by the same rounding.
     """
     import torch
+    from torch.nn import functional
 
     if values.shape[1] < 2:
         return torch.full((len(values),), torch.inf, dtype=torch.float64, device=values.device)
@@ -67,10 +73,13 @@ def threshold_histogram(values: Tensor, bins: int = _BINS) -> Tensor:
     place = place + ((wide >= edge(place + 1)) & (place != bins - 1)).double()
     place = place.sort(dim=1).values
     center = (edge(place) + edge(place + 1)) / 2
-    prefix = center.cumsum(dim=1)
-    below = torch.arange(1, size, dtype=wide.dtype, device=wide.device)
-    lower, upper = prefix[:, :-1] / below, (prefix[:, -1:] - prefix[:, :-1]) / (size - below)
-    variance = below * (size - below) * (lower - upper).square()
-    variance = torch.where(place[:, 1:] > place[:, :-1], variance, -1.0)
+    rank = torch.arange(1, size + 1, dtype=wide.dtype, device=wide.device)
+    below = rank[:-1]
+    cut = place[:, 1:] > place[:, :-1]  # the next value lies in another bin
+    earlier = functional.pad(torch.where(cut, below, 0.0).cummax(dim=1).values, (1, 0))  # values in the bins before
+    sums = torch.where(functional.pad(cut, (0, 1), value=True), (rank - earlier) * center, 0.0)  # at a bin's last value
+    lower = sums.cumsum(dim=1)[:, :-1] / below
+    upper = sums.flip(1).cumsum(dim=1).flip(1)[:, 1:] / (size - below)
+    variance = torch.where(cut, below * (size - below) * (lower - upper).square(), -1.0)
     best = variance.argmax(dim=1, keepdim=True)
     return torch.where(high > low, center.gather(1, best), torch.inf)[:, 0]

@@ -19,5 +19,5 @@ class TopK(Component):
 
         order = values.argsort(dim=1, descending=True, stable=True)[:, : self.options.k]
         mask = torch.zeros_like(values, dtype=torch.bool).scatter_(1, order, True)
-        constant = values.amax(dim=1, keepdim=True) == values.amin(dim=1, keepdim=True)
+        constant = (values == values[:, :1]).all(dim=1, keepdim=True)
         return Saliency(mask=mask & ~constant, score=values)

@@ -1,0 +1,1 @@
+"""Preference learners: does the later of two windows show more of it, or less?"""

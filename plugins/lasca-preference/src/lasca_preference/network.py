@@ -1,0 +1,92 @@
+"""Many multilayer perceptrons of one shape as one stack: weights in one flat tensor, forward pass, gradient by hand.
+
+R networks, B pairs in a batch, D inputs, P parameters of one network. The gradient is written out rather than left to
+autograd because a training step here is so small that recording it would cost more than computing it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Network:
+    """The shape of a network with ``inputs`` columns, ReLU layers of ``hidden`` units and one output, the logit.
+
+    Its parameters are ordered layer by layer, each layer's weights (row-major, inputs x outputs) before its biases.
+    """
+
+    inputs: int
+    hidden: tuple[int, ...]
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """(inputs, outputs) of each layer."""
+        return tuple(itertools.pairwise((self.inputs, *self.hidden, 1)))
+
+    @cached_property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(fan_in * fan_out + fan_out for fan_in, fan_out in self.shapes)
+
+    def layers(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Views of ``flat`` [R, P]: for each layer its weights [R, inputs, outputs] and biases [R, 1, outputs]."""
+        views = []
+        start = 0
+        for fan_in, fan_out in self.shapes:
+            end = start + fan_in * fan_out
+            weights = flat[:, start:end].view(len(flat), fan_in, fan_out)
+            start = end + fan_out
+            views.append((weights, flat[:, None, end:start]))
+        return views
+
+    def initial(self, generator: torch.Generator) -> Tensor:
+        """Random parameters float32 [P]: uniform within sqrt(6 / (inputs + outputs)) of zero (Glorot & Bengio 2010),
+        biases too, as scikit-learn draws them for ReLU."""
+        parts = []
+        for fan_in, fan_out in self.shapes:
+            bound = math.sqrt(6 / (fan_in + fan_out))
+            parts.append((torch.rand((fan_in + 1) * fan_out, generator=generator) * 2 - 1) * bound)
+        return torch.cat(parts)
+
+    def logits(self, flat: Tensor, x: Tensor) -> Tensor:
+        """Parameters [R, P] and inputs [R, B, D] -> logits [R, B]."""
+        return self._forward(self.layers(flat), x)[-1][..., 0]
+
+    def gradient(self, flat: Tensor, x: Tensor, label: Tensor, counts: Tensor, alpha: float, out: Tensor) -> None:
+        """Write into ``out`` [R, P] the gradient of (log losses of the batch + alpha / 2 * |weights|^2) / its size.
+
+        ``x`` [R, B, D]; ``label`` [R, B] in {0, 1}; ``counts`` [R]: only the first so many pairs of a batch exist, the
+        rest is padding.
+        """
+        layers, slopes = self.layers(flat), self.layers(out)
+        values = self._forward(layers, x)
+        error = (values[-1].sigmoid() - label[..., None]) / counts[:, None, None]
+        error *= torch.arange(x.shape[1], device=x.device)[:, None] < counts[:, None, None]
+        for depth in reversed(range(len(layers))):
+            weights, _ = layers[depth]
+            slope, slope_of_bias = slopes[depth]
+            torch.bmm(values[depth].mT, error, out=slope)
+            slope.addcdiv_(weights, counts[:, None, None], value=alpha)
+            torch.sum(error, dim=1, keepdim=True, out=slope_of_bias)
+            if depth:
+                error = torch.bmm(error, weights.mT) * (values[depth] > 0)
+
+    def _forward(self, layers: list[tuple[Tensor, Tensor]], x: Tensor) -> list[Tensor]:
+        """The inputs, each hidden layer's values after ReLU, and the logits [R, B, 1]."""
+        values = [x]
+        for depth, (weights, biases) in enumerate(layers):
+            x = torch.baddbmm(biases, x, weights)
+            if depth < len(layers) - 1:
+                x.relu_()
+            values.append(x)
+        return values

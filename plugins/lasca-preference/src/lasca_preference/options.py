@@ -1,0 +1,59 @@
+"""Options of the preference learners; names and meanings are scikit-learn's where it has them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from lasca_core.api import Field, Options
+
+_Width = Annotated[int, Field(ge=1)]
+
+
+class MlpOptions(Options):
+    """Options of ``mlp``."""
+
+    hidden: tuple[_Width, ...] = Field((256, 64), min_length=1, description="units of each hidden layer (ReLU)")
+    alpha: float = Field(
+        1.0,
+        ge=0,
+        description="strength of the L2 penalty, as in scikit-learn: alpha * w / n is added to the mean gradient of a "
+        "batch of n pairs, for weights and not for biases (it is no torch weight_decay of 1)",
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="Adam's step size")
+    beta_1: float = Field(0.9, ge=0, lt=1, description="Adam's decay of the mean gradient")
+    beta_2: float = Field(0.999, ge=0, lt=1, description="Adam's decay of the mean squared gradient")
+    epsilon: float = Field(1e-8, gt=0, description="Adam's guard against division by zero")
+    batch_size: int = Field(200, ge=1, description="pairs in a batch; all of them where there are fewer")
+    max_iter: int = Field(25, ge=1, description="epochs at most")
+    early_stopping: bool = Field(
+        True, description="hold a part of the pairs out, stop when it is predicted no better, keep the best weights"
+    )
+    n_iter_no_change: int = Field(
+        3,
+        ge=1,
+        description="epochs without improvement that are put up with; the next one ends training, as in scikit-learn",
+    )
+    tol: float = Field(1e-4, ge=0, description="smallest gain in validation accuracy that counts as improvement")
+    validation_fraction: float = Field(
+        0.1,
+        gt=0,
+        le=0.5,
+        description="part of the groups (or of the pairs, where groups cannot be split) that is held out",
+    )
+    mirror: bool = Field(
+        True, description="train on each pair both ways: (difference, label) and (-difference, 1 - label)"
+    )
+    antisymmetric: bool = Field(
+        False,
+        description="score a difference d by half of f(d) - f(-d), so that P(d) = 1 - P(-d) exactly; otherwise by f(d)",
+    )
+
+
+class LogisticOptions(Options):
+    """Options of ``logistic``."""
+
+    C: float = Field(
+        1.0,
+        gt=0,
+        description="inverse strength of the L2 penalty, as in scikit-learn: |w|^2 / 2 + C * sum of log losses",
+    )

@@ -1,0 +1,26 @@
+"""Registers the learners `mlp` and `logistic`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lasca_core.api import LearnerSpec, hookimpl
+
+
+@hookimpl
+def lasca_register_learners() -> Iterator[LearnerSpec]:
+    """Offer ``mlp`` and ``logistic``."""
+    yield LearnerSpec(
+        name="mlp",
+        target="lasca_preference.mlp:Mlp",
+        options="lasca_preference.options:MlpOptions",
+        summary="Multilayer perceptron (256, 64) with scikit-learn's alpha, batches and early stopping",
+        citation="Fürnkranz & Hüllermeier (2010), Preference Learning; Kingma & Ba (2015), Adam",
+    )
+    yield LearnerSpec(
+        name="logistic",
+        target="lasca_preference.logistic:Logistic",
+        options="lasca_preference.options:LogisticOptions",
+        summary="L2-regularised logistic regression without intercept, with scikit-learn's C",
+        citation="Bradley & Terry (1952), Rank analysis of incomplete block designs, Biometrika 39",
+    )
