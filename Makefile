@@ -13,10 +13,10 @@ run: $(READY)
 
 test: $(READY)
 	$(BIN)/lasca -q weights pull face-landmarker minilm
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 test-all: $(READY)
-	$(BIN)/python -m pytest -m "slow or not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or not slow"
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -22,6 +22,5 @@ def lasca_register_datasets() -> Iterator[DatasetSpec]:
         options="lasca_datasets.options:PuppetOptions",
         summary="Synthetic: a portrait and a voice, animated by known valence and arousal, as real video files",
         synthetic=True,
-        license="Apache-2.0; the portrait is a NASA photograph in the public domain",
-        note="generated on this machine; results on it say nothing about people",
+        note="the portrait is a NASA photograph in the public domain; results on it say nothing about real people",
     )

@@ -35,9 +35,6 @@ class Puppet(Component):
 
         Raises ``StoreError`` if the files cannot be written.
         """
-        self.runtime.report.note(
-            "puppet is a synthetic dataset, generated on this machine: results on it say nothing about people"
-        )
         self.make()
         layout = AnnotationOptions(lag=self.options.lag)
         for session in generate.sessions_of(self.plan):
@@ -81,7 +78,7 @@ class Puppet(Component):
         # process could not use torch.
         rig = shared_rig()
         workers = self.options.workers or self.runtime.workers
-        label = f"Generating {len(missing)} synthetic sessions"
+        label = f"generate {len(missing)} synthetic recordings"
         with self.runtime.report.task(label, total=len(missing)) as task, ThreadPoolExecutor(workers) as pool:
             jobs = [pool.submit(generate.generate, s, self.plan, self.options, rig, self.folder) for s in missing]
             try:
