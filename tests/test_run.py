@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from lasca_core.contract.errors import ContractError, DatasetError, ModelError, OptionError, PluginError
 from lasca_core.experiment import model as models
 from lasca_core.experiment.config import resolve

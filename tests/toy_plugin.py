@@ -1,4 +1,4 @@
-"""A plugin of small components for tests: ready features, a hashing encoder that counts, a dataset with a known rule."""
+"""A plugin of small components for tests: ready features, an encoder that counts, a dataset with a known rule."""
 
 from __future__ import annotations
 

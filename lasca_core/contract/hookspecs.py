@@ -144,11 +144,13 @@ class Hooks:
 
     @hookspec
     def lasca_run_finished(self, run: RunInfo, error: BaseException | None) -> None:
-        """Observe: a run has ended, with ``error`` if it failed; called exactly once for each started run::
+        """Observe: a run has ended.
 
-        @hookimpl
-        def lasca_run_finished(run, error):
-            print("failed" if error else "done", run.folder)
+        Called exactly once for each started run; ``error`` is what ended it, or None if it succeeded::
+
+            @hookimpl
+            def lasca_run_finished(run, error):
+                print("failed" if error else "done", run.folder)
         """
 
 

@@ -1,4 +1,4 @@
-"""What a component must do, by kind. A component is built as ``Target(options, runtime)`` and its constructor does no I/O."""
+"""What a component must do, by kind. It is built as ``Target(options, runtime)``, and its constructor does no I/O."""
 
 from __future__ import annotations
 
@@ -105,6 +105,10 @@ class Extractor(Protocol):
     """Feature names, known before anything runs."""
     signed: frozenset[str]
     """Names whose zero or minimum does not mean "absent"; see ``Track.signed``."""
+    resolution: Mapping[str, float]
+    """Optional. Range over a session, in the feature's unit, below which the feature does not really change (a
+    blendshape that varies by a thousandth): normalisation does not blow such a range up to [0, 1]. Features that are
+    not named have none."""
 
     def stream(self, source: Source) -> Iterator[Track]:
         """Yield consecutive parts of the track in constant memory.

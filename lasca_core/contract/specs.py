@@ -1,14 +1,16 @@
-"""What a plugin declares about itself: frozen records with string targets, so that listing them imports nothing heavy."""
+"""What a plugin declares about itself: frozen records with string targets, so that listing imports nothing heavy."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import ClassVar
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_FILE_NAME = re.compile(r"\w[\w.-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -24,6 +26,9 @@ class PackageSource:
     requirement: str
     sha256: str
     member: str
+
+    def __post_init__(self) -> None:
+        _check_sha256(self.sha256, f"package {self.requirement}")
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,29 @@ class Weights:
     """Total size in bytes, for the person who waits; 0 if unknown."""
 
     def __post_init__(self) -> None:
+        owner = f"weights {self.name!r}"
+        if not _FILE_NAME.fullmatch(self.name):
+            raise ValueError(f"{owner}: the name must match {_FILE_NAME.pattern}, because a folder is called so")
         if not self.files:
-            raise ValueError(f"weights {self.name!r} name no file")
+            raise ValueError(f"{owner} name no file")
         for path, digest in self.files.items():
-            if not _SHA256.fullmatch(digest):
-                raise ValueError(f"weights {self.name!r}: sha256 of {path!r} is not 64 lower-case hex digits")
+            _check_sha256(digest, f"{owner}: {path!r}")
+            if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+                raise ValueError(f"{owner}: {path!r} must be a relative path")
+        if self.joined_sha256 is not None:
+            _check_sha256(self.joined_sha256, f"{owner}: the joined archive")
+        if self.url is not None and not self.url.startswith(("https://", "http://")):
+            raise ValueError(f"{owner}: the address {self.url!r} must begin with https:// or http://")
+        if len(self.files) > 1:
+            if self.url is not None and "{file}" not in self.url:
+                raise ValueError(f"{owner}: the address of several files must contain {{file}}")
+            if self.joined_sha256 is None and not all(package.member.endswith("/") for package in self.packages):
+                raise ValueError(f"{owner}: the package member of several files must be a folder, ending in /")
+
+
+def _check_sha256(digest: str, owner: str) -> None:
+    if not _SHA256.fullmatch(digest):
+        raise ValueError(f"{owner}: the sha256 must be 64 lower-case hex digits, not {digest!r}")
 
 
 @dataclass(frozen=True)
@@ -86,6 +109,8 @@ class ComponentSpec:
                 )
         if not self.summary.strip():
             raise ValueError(f"{self.kind} {self.name!r} has no summary")
+        if not (isinstance(self.weights, tuple) and all(isinstance(item, Weights) for item in self.weights)):
+            raise ValueError(f"{self.kind} {self.name!r}: weights must be a tuple of Weights")
 
 
 @dataclass(frozen=True)
@@ -93,7 +118,7 @@ class ExtractorSpec(ComponentSpec):
     """Turns a recording into named features over time; see ``protocols.Extractor``."""
 
     kind: ClassVar[str] = "extractor"
-    needs: frozenset[str] = field(default=frozenset())
+    needs: frozenset[str] = frozenset()
     """The streams it reads: a subset of {"video", "audio"}."""
 
     def __post_init__(self) -> None:

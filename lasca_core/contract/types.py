@@ -26,6 +26,12 @@ def _check(condition: bool, owner: object, promise: str) -> None:
         raise ContractError(f"{type(owner).__name__}: {promise}")
 
 
+def _check_mask(mask: Tensor, owner: object, what: str) -> None:
+    import torch
+
+    _check(mask.dtype == torch.bool, owner, f"{what} must be bool, not {mask.dtype}: it selects, and must not index")
+
+
 def _check_finite(values: Tensor, owner: object, what: str) -> None:
     _check(
         bool(values.isfinite().all()),
@@ -56,7 +62,7 @@ class _Tensors:
         return replace(self, **moved)  # type: ignore[type-var]
 
 
-# --- recordings ---------------------------------------------------------------------------------------------------------
+# --- recordings -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -100,11 +106,11 @@ class Source(Protocol):
     """Seconds, as the container states it; 0 if it does not."""
 
     def frames(self, batch: int = 32, fps: float | None = None) -> Iterator[Frames]:
-        """Video in batches of at most ``batch`` frames of one size; with ``fps``, only the frames nearest to that rate."""
+        """Video in batches of at most ``batch`` frames of one size; with ``fps``, only the frames nearest that rate."""
         ...
 
     def audio(self, rate: int = 16_000, seconds: float = 30.0) -> Iterator[Samples]:
-        """Sound, mixed to mono and resampled to ``rate``, in consecutive stretches of ``seconds`` (the last is shorter)."""
+        """Sound as mono at ``rate`` Hz, in consecutive stretches of ``seconds`` (the last is shorter)."""
         ...
 
 
@@ -125,6 +131,7 @@ class Trace(_Tensors):
         _check(self.times.ndim == 1, self, "times must be [T]")
         _check(self.values.shape == self.times.shape == self.valid.shape, self, "values and valid must be [T]")
         _check(bool((self.times.diff() > 0).all()), self, "times must be ascending, without repetition")
+        _check_mask(self.valid, self, "valid")
         _check(self.scale[0] < self.scale[1], self, "scale must be (lowest, highest)")
         _check_finite(self.values, self, "values")
 
@@ -149,6 +156,7 @@ class Track(_Tensors):
         _check(len(set(self.names)) == len(self.names), self, "names must be distinct")
         _check(self.values.ndim == 2 and self.values.shape[1] == len(self.names), self, "values must be [T, F]")
         _check(self.times.shape == self.valid.shape == self.values.shape[:1], self, "times and valid must be [T]")
+        _check_mask(self.valid, self, "valid")
         _check(bool((self.times.diff() > 0).all()), self, "times must be ascending, without repetition")
         _check(self.signed <= set(self.names), self, "signed must be a subset of names")
         _check_finite(self.values, self, "values")
@@ -177,8 +185,8 @@ class Recording:
     """One session of a dataset: what was recorded, of whom, and how it was annotated.
 
     ``media`` is a video or audio file or a folder of images; ``audio`` a separate sound file, where sound does not lie
-    in ``media``; ``fps`` the rate of a folder of images. ``features`` holds ready tracks by extractor name, used instead
-    of extracting. ``annotations`` maps an affect dimension to its trace.
+    in ``media``; ``fps`` the rate of a folder of images. ``features`` holds ready tracks by extractor name, used
+    instead of extracting. ``annotations`` maps an affect dimension to its trace.
     """
 
     session: str
@@ -196,15 +204,15 @@ class Recording:
         _check(bool(self.subject), self, "subject must not be empty")
 
 
-# --- windows ------------------------------------------------------------------------------------------------------------
+# --- windows ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Windows(_Tensors):
     """Features summarised over windows of time, for one or many sessions.
 
-    ``values`` float32 [W, F]; ``valid`` bool [W]; ``starts`` and ``ends`` float64 [W] seconds; ``session`` int64 [W], an
-    index into ``sessions``. The windows of one session are consecutive rows in order of time.
+    ``values`` float32 [W, F]; ``valid`` bool [W]; ``starts`` and ``ends`` float64 [W] seconds; ``session`` int64 [W],
+    an index into ``sessions``. The windows of one session are consecutive rows in order of time.
     """
 
     names: tuple[str, ...]
@@ -221,6 +229,7 @@ class Windows(_Tensors):
         count = self.values.shape[:1]
         for name in ("valid", "starts", "ends", "session"):
             _check(getattr(self, name).shape == count, self, f"{name} must be [W]")
+        _check_mask(self.valid, self, "valid")
         _check(self.signed <= set(self.names), self, "signed must be a subset of names")
         _check(bool((self.session.diff() >= 0).all()), self, "the windows of one session must be consecutive rows")
         _check_finite(self.values, self, "values")
@@ -231,17 +240,18 @@ class Windows(_Tensors):
 
 @dataclass(frozen=True)
 class Saliency(_Tensors):
-    """Which features of each window are salient: ``mask`` bool [W, F] and ``score`` float32 [W, F], larger = more so."""
+    """Which features of each window are salient: ``mask`` bool [W, F], ``score`` float32 [W, F], larger = more so."""
 
     mask: Tensor
     score: Tensor
 
     def __post_init__(self) -> None:
         _check(self.mask.ndim == 2 and self.mask.shape == self.score.shape, self, "mask and score must be [W, F]")
+        _check_mask(self.mask, self, "mask")
         _check_finite(self.score, self, "scores")
 
 
-# --- words --------------------------------------------------------------------------------------------------------------
+# --- words ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -276,13 +286,13 @@ class Lexicon:
         import string
 
         try:
-            placeholders = {name for _, name, _, _ in string.Formatter().parse(self.template) if name is not None}
+            placeholders = [name for _, name, _, _ in string.Formatter().parse(self.template) if name is not None]
         except ValueError as error:
             raise LexiconError(f"lexicon {self.id!r}: the template {self.template!r} is malformed ({error})") from None
-        if placeholders != {"cues"}:
-            unknown = ", ".join(sorted(placeholders - {"cues"})) or "no placeholder"
+        if placeholders != ["cues"]:
+            others = ", ".join(name for name in placeholders if name != "cues") or f"{len(placeholders)} times"
             raise LexiconError(
-                f"lexicon {self.id!r}: the template must contain {{cues}} and nothing else, not {unknown}"
+                f"lexicon {self.id!r}: the template must contain {{cues}} and nothing else, once, not {others}"
             )
         for feature, text in self.entries.items():
             if not text.strip() or "\n" in text:
@@ -346,7 +356,7 @@ class Embeddings(_Tensors):
         _check_finite(self.vectors, self, "vectors")
 
 
-# --- learning -----------------------------------------------------------------------------------------------------------
+# --- learning ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -354,8 +364,8 @@ class Pairs(_Tensors):
     """Consecutive windows whose label changed by more than the threshold.
 
     ``earlier`` and ``later`` int64 [P], rows of the windows; ``label`` float32 [P], 1 = rises, 0 = falls; ``change``
-    float32 [P], later minus earlier label on the annotation's scale; ``dropped`` counts the candidate pairs left out, by
-    reason.
+    float32 [P], later minus earlier label on the annotation's scale; ``dropped`` counts the candidate pairs left out,
+    by reason.
     """
 
     earlier: Tensor
@@ -427,7 +437,7 @@ class Scores(_Tensors):
         return self.probability > 0.5
 
 
-# --- what observers see -------------------------------------------------------------------------------------------------
+# --- what observers see -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

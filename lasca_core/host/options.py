@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import tomllib
 from collections.abc import Mapping
@@ -9,20 +10,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from lasca_core.contract.errors import OptionError
 
-_HOW = {"how": True}
-
 
 class Options(BaseModel):
-    """Base of all options. Every field needs a description; an unknown key is an error.
+    """Base of all options. Every field needs a description; an unknown key is an error, and so is NaN or infinity.
 
     Fields made with ``how(...)`` say how something runs (batch size, threads) and must not change its result beyond
     rounding: they stay out of cache keys and of a model's identity.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def identity(self) -> dict[str, Any]:
         """The fields that change results, as JSON values."""
@@ -32,10 +32,10 @@ class Options(BaseModel):
 
 def how(default: Any, *, description: str, **constraints: Any) -> Any:
     """A field that changes how something runs but not its result."""
-    return Field(default, description=description, json_schema_extra=_HOW, **constraints)
+    return Field(default, description=description, json_schema_extra={"how": True}, **constraints)
 
 
-def _is_how(info: Any) -> bool:
+def _is_how(info: FieldInfo) -> bool:
     return isinstance(info.json_schema_extra, dict) and bool(info.json_schema_extra.get("how"))
 
 
@@ -67,20 +67,33 @@ def _explain(model: type[Options], error: ValidationError, where: str) -> str:
         description = model.model_fields[key].description if key in model.model_fields else ""
         return f"option {name} is required{f' ({description})' if description else ''}; set it with -o {name}=..."
     message = first["msg"].removeprefix("Value error, ")
-    return f"option {name} = {first['input']!r}: {message[:1].lower()}{message[1:]}"
+    message = f"{message[:1].lower()}{message[1:]}"
+    if not key:  # a rule about several options at once
+        return f"options of {where}: {message}"
+    return f"option {name} = {first['input']!r}: {message}"
 
 
 def parse_assignment(text: str) -> tuple[str, str, Any]:
-    """``"stage.key=value"`` -> (stage, key, value), the value read as TOML where it is TOML and as a string otherwise."""
+    """``"stage.key=value"`` -> (stage, key, value).
+
+    The value is read as TOML where it is a number, boolean, list, table or quoted string, and is a string otherwise.
+    """
     name, equals, raw = text.partition("=")
-    stage, dot, key = name.strip().partition(".")
+    stage, dot, key = (part.strip() for part in name.partition("."))
     if not (equals and dot and stage and key):
         raise OptionError(f"-o {text}: expected stage.key=value, for instance -o windows.length=5")
+    return stage, key, _value(raw.strip())
+
+
+def _value(raw: str) -> Any:
     try:
-        value = tomllib.loads(f"value = {raw}")["value"]
+        document = tomllib.loads(f"value = {raw}")
     except tomllib.TOMLDecodeError:
-        value = raw.strip()
-    return stage, key, value
+        return raw
+    value = document.pop("value")
+    if document or isinstance(value, datetime.date | datetime.time):  # several lines; a session named 2024-01-31
+        return raw
+    return value
 
 
 def read_config(path: Path) -> dict[str, Any]:

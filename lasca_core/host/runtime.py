@@ -36,6 +36,13 @@ def default_offline() -> bool:
     return any(value not in ("", "0", "false", "no") for value in values)
 
 
+def default_workers() -> int:
+    """How many CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class SilentTask:
     """A progress bar that shows nothing."""
 
@@ -50,7 +57,7 @@ class SilentTask:
 
 
 class SilentReporter:
-    """A reporter that keeps what it is told in ``notes`` and ``warnings`` and prints nothing: for library use and tests."""
+    """Keeps what it is told in ``notes`` and ``warnings`` and prints nothing: for library use and tests."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -83,11 +90,7 @@ class HostRuntime:
     device_name: str = "auto"
     seed: int = 0
     offline: bool = False
-    workers: int = field(
-        default_factory=lambda: (
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        )
-    )
+    workers: int = field(default_factory=default_workers)
     report: Reporter = field(default_factory=SilentReporter)
 
     @cached_property
@@ -103,7 +106,7 @@ class HostRuntime:
         return Store(self.cache / "store", self.report)
 
     def generator(self, *scope: object) -> torch.Generator:
-        """A CPU generator seeded from the run's seed and ``scope``, the same on every machine."""
+        """A CPU generator seeded from the run's seed and ``scope`` (strings and numbers), the same on every machine."""
         import torch
 
         digest = hashlib.sha256(repr((self.seed, *scope)).encode()).digest()
@@ -141,7 +144,7 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
-            have = f"{count} CUDA device{'s' if count != 1 else ''}"
+            have = f"{count or 'no'} CUDA device{'s' if count > 1 else ''}"
             raise DeviceError(
                 f"--device {name}: torch {torch.__version__} sees {have} on this machine; use --device auto or cpu"
             )
@@ -150,7 +153,9 @@ def resolve_device(name: str) -> torch.device:
         raise DeviceError("--device mps: torch sees no Metal device on this machine; use --device auto or cpu")
     if device.type not in ("cpu", "mps"):
         raise OptionError(f"--device {name}: LaScA runs on cpu, cuda and mps")
-    return device
+    if device.index:
+        raise DeviceError(f"--device {name}: there is only one {device.type} device; use --device {device.type}")
+    return torch.device(device.type)
 
 
 @contextlib.contextmanager
