@@ -66,7 +66,7 @@ def test_every_variant_is_tested_on_identical_pairs(shared: Finished) -> None:
 
 
 def test_the_features_learn_the_rule_and_the_majority_does_not(shared: Finished) -> None:
-    found = shared.metrics["valence"]
+    found = shared.metrics["targets"]["valence"]
     assert found["variants"]["features"]["accuracy"] > 0.85
     assert found["variants"]["fused"]["accuracy"] > 0.75
     assert found["variants"]["majority"]["accuracy"] < 0.65
@@ -86,7 +86,7 @@ def test_the_run_folder_holds_what_reproduces_it(tmp_path: Path, toy: ModuleType
     config = resolve(file=first.folder / "run.json")
     again = run(config, make_registry(toy), make_runtime(tmp_path / "other"), tmp_path / "runs", [])
     for variant in ("features", "fused"):
-        ours, theirs = (done.metrics["valence"]["variants"][variant] for done in (first, again))
+        ours, theirs = (done.metrics["targets"]["valence"]["variants"][variant] for done in (first, again))
         assert ours["accuracy_by_fold"] == theirs["accuracy_by_fold"], variant
 
 
@@ -100,10 +100,13 @@ def test_a_second_run_encodes_nothing(tmp_path: Path, toy: ModuleType) -> None:
     assert again.record["stages"]["encode"]["computed"] == 0
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, toy: ModuleType) -> None:
+def test_an_interrupted_run_goes_on_where_it_stopped(
+    tmp_path: Path, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lasca_core.experiment.pipeline.TEXTS_A_STEP", 2)
     toy.FAIL_AFTER.append(4)
     with pytest.raises(KeyboardInterrupt):
-        go(tmp_path, toy, "evaluate.show_every=2", "evaluate.variants=['text']")
+        go(tmp_path, toy, "evaluate.variants=['text']")
     done = list(toy.ENCODED)
     (failed,) = (tmp_path / "runs").glob("2*/run.json")
     assert json.loads(failed.read_text())["status"] == "failed"
@@ -117,7 +120,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, toy: Module
 def test_the_same_seed_gives_the_same_numbers(tmp_path: Path, toy: ModuleType) -> None:
     only = "evaluate.variants=['fused']"
     runs = [go(tmp_path / str(number), toy, only, seed=seed) for number, seed in enumerate((3, 3, 4))]
-    first, second, other = (done.metrics["valence"]["variants"]["fused"]["accuracy_by_fold"] for done in runs)
+    first, second, other = (
+        done.metrics["targets"]["valence"]["variants"]["fused"]["accuracy_by_fold"] for done in runs
+    )
     assert first == second
     assert first != other
 
@@ -127,7 +132,7 @@ def test_every_normalisation_strategy_runs_and_its_model_predicts(
     tmp_path: Path, toy: ModuleType, strategy: str
 ) -> None:
     finished = go(tmp_path, toy, f"normalize.strategy={strategy}", "evaluate.variants=['features']")
-    assert finished.metrics["valence"]["variants"]["features"]["accuracy"] > 0.7
+    assert finished.metrics["targets"]["valence"]["variants"]["features"]["accuracy"] > 0.7
     saved = models.load(finished.folder)
     assert (saved.statistics is not None) == (strategy == "global")
 

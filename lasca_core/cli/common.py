@@ -52,6 +52,16 @@ class Settings:
         )
 
 
+_WARNED: set[str] = set()
+
+
+def warn_once(message: str) -> None:
+    """A warning line on stderr, once in this process."""
+    if message not in _WARNED:
+        _WARNED.add(message)
+        click.echo(f"lasca: warning: {message}", err=True)
+
+
 def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     """Keep an option in the settings, if it was given at this place of the command line."""
 

@@ -102,10 +102,11 @@ def _weights(settings: Settings) -> Iterator[Finding]:
     from lasca_core.cli.weights import known_weights
     from lasca_core.host.weights import state
 
-    root = settings.runtime().cache / "weights"
+    runtime = settings.runtime()
+    root = runtime.cache / "weights"
     for name, (weights, used) in sorted(known_weights(settings).items()):
         found = state(weights, root)
-        good = found == "present" or (found == "absent" and not settings.offline)
+        good = found == "present" or (found == "absent" and not runtime.offline)
         fix = {
             "present": "",
             "absent": f"fetched at first use, or now with `lasca weights pull {name}`",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any, NoReturn
 
 import click
 
 from lasca_core import __version__
-from lasca_core.cli.common import Settings, common_options
+from lasca_core.cli.common import Settings, common_options, warn_once
 from lasca_core.contract.errors import LascaError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -34,12 +35,18 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command itself, imported now."""
-        target, _ = COMMANDS.get(cmd_name) or self._offered(ctx).get(cmd_name) or (None, None)
-        if target is None:
-            return None
-        module, _, attribute = target.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        command: click.Command
+        if cmd_name in COMMANDS:
+            module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+            command = getattr(importlib.import_module(module), attribute)
+            return command
+        if cmd_name in self._offered(ctx):
+            from lasca_core.host.plugins import load_target
+
+            registered = ctx.ensure_object(Settings).registry.find("command", cmd_name)
+            command = load_target(registered, registered.spec.target)
+            return command
+        return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from their summaries alone."""
@@ -48,7 +55,7 @@ class LazyGroup(click.Group):
             formatter.write_dl(rows)
         if offered := self._offered(ctx):
             with formatter.section("Commands of plugins"):
-                formatter.write_dl([(name, summary) for name, (_, summary) in sorted(offered.items())])
+                formatter.write_dl(sorted(offered.items()))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """As click does it, with the nearest names in the error about an unknown command."""
@@ -60,10 +67,15 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"there is no command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
-    def _offered(self, ctx: click.Context) -> dict[str, tuple[str, str]]:
-        settings = ctx.ensure_object(Settings)
-        specs = (registered.spec for registered in settings.registry.all("command"))
-        return {spec.name: (spec.target, spec.summary) for spec in specs if spec.name not in COMMANDS}
+    def _offered(self, ctx: click.Context) -> dict[str, str]:
+        """Name -> summary of the commands of plugins; one that is named like a built-in command is left out, aloud."""
+        offered = {}
+        for registered in ctx.ensure_object(Settings).registry.all("command"):
+            if registered.spec.name not in COMMANDS:
+                offered[registered.spec.name] = registered.spec.summary
+            else:
+                warn_once(f"{registered} is left out: lasca has a command of that name")
+        return offered
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -99,7 +111,7 @@ def _guarded(settings: Settings) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted; what was computed is in the cache, and the same command goes on from there", 130)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone; Python would complain at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone; Python flushes once more
         return 0
     except Exception as error:
         if settings.debug:

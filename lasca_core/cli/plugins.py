@@ -65,6 +65,8 @@ def show(settings: Settings, name: str, kind: str | None, as_json: bool) -> None
         raise OptionError(f"--kind {kind}: known kinds are {', '.join(KINDS)}")
     kinds = [kind] if kind is not None else [k for k in KINDS if any(r.spec.name == name for r in registry.all(k))]
     if not kinds:
+        for clash in (warning for warning in registry.warnings if f" {name!r} is offered by both" in warning):
+            raise PluginError(clash)
         everything = sorted({r.spec.name for k in KINDS for r in registry.all(k)})
         raise PluginError(f"no component is named {name!r}; installed: {', '.join(everything) or 'none'}")
     descriptions = [_describe(registry.find(k, name)) for k in kinds]
@@ -77,6 +79,7 @@ def show(settings: Settings, name: str, kind: str | None, as_json: bool) -> None
 
 def _describe(registered: Any) -> dict[str, Any]:
     from lasca_core.experiment.components import options_model
+    from lasca_core.host.options import is_how
 
     spec = registered.spec
     model = options_model(registered)
@@ -98,7 +101,7 @@ def _describe(registered: Any) -> dict[str, Any]:
                 "default": None if field.is_required() else field.default,
                 "required": field.is_required(),
                 "description": field.description or "",
-                "changes_results": name in model.model_construct().identity() if not field.is_required() else True,
+                "changes_results": not is_how(field),
             }
             for name, field in model.model_fields.items()
         ],

@@ -92,8 +92,8 @@ def run(
 
 
 def _show(record: dict[str, Any], metrics: dict[str, Any]) -> None:
-    for target in (name for name in metrics if name != "wording"):
-        _show_target(target, metrics[target], synthetic=record["synthetic"])
+    for target, found in metrics["targets"].items():
+        _show_target(target, found, synthetic=record["synthetic"])
     words = metrics.get("wording")
     if words:
         click.echo(

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lasca_core.contract.errors import OptionError
-from lasca_core.host.options import Options, build, how, parse_assignment, read_config
+from lasca_core.host.options import Options, build, parse_assignment, read_config
 from lasca_core.host.plugins import KINDS
 from lasca_core.steps.normalize import Strategy
 from lasca_core.steps.pairs import Threshold
@@ -119,7 +119,6 @@ class EvaluateOptions(Options):
         2000, ge=0, description="resamples of subjects for the interval of fused - features; 0: no interval"
     )
     confidence: float = Field(0.95, gt=0, lt=1, description="coverage of that interval")
-    show_every: int = how(64, ge=1, description="texts encoded between two updates of the progress bar and the store")
 
 
 STAGES: dict[str, type[Options]] = {

@@ -90,7 +90,7 @@ class Representations:
         """Block name -> float32 [W, d] for all windows; ``train_windows`` bool [W]."""
         if self.pipeline.config.normalize.strategy != "global":
             train_windows = None
-        if self._kept is not None and train_windows is None:
+        if self._kept is not None and train_windows is None and set(names) <= self._kept.keys():
             return self._kept
         blocks, representation = self._compute(train_windows, names)
         if train_windows is None:
@@ -102,11 +102,11 @@ class Representations:
         group = self.material.group(pipeline.config.normalize.strategy)
         normalized = pipeline.normalized(windows, group, fit=train_windows)
         saliency = pipeline.salient(windows, normalized)
-        representation = pipeline.represent(windows, normalized, saliency, self.lexicon)
-        blocks = {"features": normalized.features, "mask": representation.mask, "text": representation.text}
+        representation = pipeline.represent(windows, normalized, saliency, self.lexicon, embed="text" in names)
+        blocks = representation.blocks
         if "shuffled text" in names:
             control = shuffled(self.lexicon, pipeline.runtime.generator("shuffled lexicon"))
-            blocks["shuffled text"] = pipeline.represent(windows, normalized, saliency, control).text
+            blocks["shuffled text"] = pipeline.represent(windows, normalized, saliency, control).blocks["text"]
         return blocks, representation
 
     def global_statistics(self) -> Statistics | None:
@@ -140,7 +140,7 @@ def evaluate(pipeline: Pipeline, material: Material, representations: Representa
         ]
         outcomes += found
         results[target] = _summarise(pipeline, material, pairs, group, found)
-    return Evaluation(outcomes, pairs_of, results)
+    return Evaluation(outcomes, pairs_of, {"targets": results})
 
 
 Plan = list[tuple[int, int, "Tensor", "Tensor"]]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lasca_core.contract.errors import ContractError, MediaError, OptionError
+from lasca_core.contract.errors import ContractError, DatasetError, MediaError, OptionError
 from lasca_core.contract.protocols import Task
 from lasca_core.contract.types import (
     Embeddings,
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+TEXTS_A_STEP = 64
+"""Texts encoded between two updates of the store and the progress bar: what a killed run loses at most."""
+
 
 @dataclass
 class Stage:
@@ -52,17 +55,19 @@ class Stage:
 
 @dataclass(frozen=True)
 class Representation:
-    """Everything the learner may read of each window: normalised features [W, F], mask [W, F], text [W, D]."""
+    """What is known of each window: normalised features, saliency, words, and their embedding ``text`` [W, D] where it
+    was asked for."""
 
     normalized: Normalized
     saliency: Saliency
     wording: Wording
-    text: Tensor
+    text: Tensor | None
 
     @property
-    def mask(self) -> Tensor:
-        """The 0/1 mask as float32 [W, F]."""
-        return self.saliency.mask.float()
+    def blocks(self) -> dict[str, Tensor]:
+        """What a learner may read, by block name, one row a window: features [W, F], mask [W, F] and text [W, D]."""
+        found = {"features": self.normalized.features, "mask": self.saliency.mask.float()}
+        return found if self.text is None else {**found, "text": self.text}
 
 
 @dataclass
@@ -162,9 +167,7 @@ class Pipeline:
             ready, found = self._extracted(built, recording, task)
             stage.stored += found
             stage.computed += not found
-        if ready.names != built.component.names:
-            raise ContractError(f"extractor {built.spec.name!r}: the track's names are not the announced ones")
-        return ready
+        return _as_announced(ready, built)
 
     def _extracted(self, built: Built, recording: Recording, task: Task | None) -> tuple[Track, bool]:
         if recording.media is None:
@@ -276,14 +279,14 @@ class Pipeline:
         ]
 
     def represent(
-        self, windows: Windows, normalized: Normalized, saliency: Saliency, lexicon: Lexicon
+        self, windows: Windows, normalized: Normalized, saliency: Saliency, lexicon: Lexicon, *, embed: bool = True
     ) -> Representation:
-        """Sentences and their embeddings for each window."""
+        """The sentence of each window, and with ``embed`` its embedding."""
         encoder = self.encoder.component
         with self.stage("wording"):
             words = wording.write(saliency, windows.names, lexicon, encoder.count_tokens, encoder.max_tokens)
-        embeddings = self.embed(words.texts)
-        return Representation(normalized, saliency, words, embeddings.vectors[words.index])
+        text = self.embed(words.texts).vectors[words.index] if embed else None
+        return Representation(normalized, saliency, words, text)
 
     def embed(self, texts: Sequence[str]) -> Embeddings:
         """One vector a text; texts encoded before, in any run, come from the store and load no model."""
@@ -304,11 +307,10 @@ class Pipeline:
 
     def _encode_missing(self, key: str, missing: list[str], known: dict[str, torch.Tensor]) -> None:
         """Encode in order of length, storing every few texts, so that a killed run loses little."""
-        step = self.config.evaluate.show_every
         encoder = self.encoder
         with self.runtime.report.task(f"encode {len(missing)} texts with {encoder.spec.name}", len(missing)) as task:
-            for start in range(0, len(missing), step):
-                part = missing[start : start + step]
+            for start in range(0, len(missing), TEXTS_A_STEP):
+                part = missing[start : start + TEXTS_A_STEP]
                 vectors = encoder.component.encode(part).float().cpu()
                 if vectors.shape != (len(part), encoder.component.dim) or not bool(vectors.isfinite().all()):
                     raise ContractError(
@@ -318,3 +320,17 @@ class Pipeline:
                 self.runtime.store.add_embeddings(key, fresh)
                 known.update(fresh)
                 task.advance(len(part))
+
+
+def _as_announced(track: Track, built: Built) -> Track:
+    """The track with the columns in the extractor's order and with its signed names, which a table cannot state."""
+    names: tuple[str, ...] = built.component.names
+    if track.names != names:
+        place = {name: column for column, name in enumerate(track.names)}
+        missing = [name for name in names if name not in place]
+        if missing or len(names) != len(track.names):
+            more = [name for name in track.names if name not in names]
+            wrong = f"lacks {', '.join(missing[:3])}" if missing else f"has {', '.join(more[:3])} besides"
+            raise DatasetError(f"the features of extractor {built.spec.name!r} are not complete: the table {wrong}")
+        track = replace(track, names=names, values=track.values[:, [place[name] for name in names]])
+    return replace(track, signed=frozenset(built.component.signed))

@@ -104,7 +104,9 @@ def _represent(model: SavedModel, pipeline: Pipeline, windows: Windows) -> tuple
 
     group = torch.zeros_like(windows.session)  # one recording is one session, one subject, one group
     normalized = pipeline.normalized(windows, group, found=model.statistics)
-    representation = pipeline.represent(windows, normalized, pipeline.salient(windows, normalized), model.lexicon)
+    saliency = pipeline.salient(windows, normalized)
+    needs_text = "text" in BLOCKS[model.variant]
+    representation = pipeline.represent(windows, normalized, saliency, model.lexicon, embed=needs_text)
     return representation, growth(windows, statistics(windows, group), group, pipeline.resolution(windows)).cpu()
 
 
@@ -120,8 +122,7 @@ def _probability(
     model: SavedModel, pipeline: Pipeline, target: str, representation: Representation, pairs: Pairs
 ) -> Tensor:
     head = model.heads[target]
-    blocks = {"features": representation.normalized.features, "mask": representation.mask, "text": representation.text}
-    delta, _ = differences({name: blocks[name] for name in BLOCKS[model.variant]}, {}, pairs)
+    delta, _ = differences({name: representation.blocks[name] for name in BLOCKS[model.variant]}, {}, pairs)
     device = delta.device
     learner = pipeline.learner.component.from_state({name: value.to(device) for name, value in head.state.items()})
     probability: Tensor = learner.predict(delta / head.scale.to(device)).probability

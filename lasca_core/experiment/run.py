@@ -17,7 +17,7 @@ from lasca_core.experiment.evaluate import Evaluation, Representations, evaluate
 from lasca_core.experiment.material import Material, gather
 from lasca_core.experiment.model import Head, SavedModel, save
 from lasca_core.experiment.pipeline import Pipeline
-from lasca_core.host.plugins import Registry
+from lasca_core.host.plugins import KINDS, Registry
 from lasca_core.host.runtime import HostRuntime, deterministic
 
 
@@ -43,13 +43,12 @@ class Observers:
 
         given = {"run": self._info, **arguments}
         for name, function in self._registry.observers(hook):
-            wanted = {key: given[key] for key in inspect.signature(function).parameters if key in given}
             try:
+                wanted = {key: given[key] for key in inspect.signature(function).parameters if key in given}
                 function(**wanted)
-            except Exception as error:
-                self._runtime.report.warn(
-                    f"plugin {name!r} failed in {hook} ({type(error).__name__}: {error}); the run goes on"
-                )
+            except (Exception, SystemExit) as error:
+                said = f"{type(error).__name__}: {error}"
+                self._runtime.report.warn(f"plugin {name!r} failed in {hook} ({said}); the run goes on")
 
     def tell_stages(self, pipeline: Pipeline) -> None:
         """Tell of the stages that have ended since the last call."""
@@ -66,32 +65,16 @@ def run(config: Config, registry: Registry, runtime: HostRuntime, output: Path, 
     then stay in the store, and the next run finds them.
     """
     pipeline = Pipeline(config, registry, runtime)
-    dataset = build_component(
-        registry, runtime, "dataset", config.run.dataset, config.values_for("dataset", config.run.dataset)
-    )
-    names = ", ".join(
-        built.spec.name for built in pipeline.components
-    )  # a wrong name or option is an error before any work
-    runtime.report.note(f"components: {names}")
-    runtime.report.note(f"device: {runtime.describe_device()}")
-    if getattr(dataset.spec, "synthetic", False):
-        runtime.report.note(
-            f"dataset: {dataset.spec.name}, which is synthetic: its results say nothing about real people"
-        )
+    values = config.values_for("dataset", config.run.dataset)
+    dataset = build_component(registry, runtime, "dataset", config.run.dataset, values)
+    _introduce(pipeline, dataset)
     with pipeline.stage("dataset"):
         recordings = list(dataset.component.sessions())
     if not recordings:
         raise DatasetError(f"the dataset {dataset.spec.name!r} has no session")
     folder = artifacts.new_folder(output)
-    info = RunInfo(
-        folder=folder,
-        components={
-            kind: config.run.names(kind)
-            for kind in ("extractor", "saliency", "lexicon", "encoder", "learner", "dataset")
-        },
-        options=config.tables(),
-    )
-    observers = Observers(registry, runtime, info)
+    components = {kind: config.run.names(kind) for kind in KINDS}
+    observers = Observers(registry, runtime, RunInfo(folder, components, config.tables()))
     observers.tell("lasca_run_started")
     error: BaseException | None = None
     material: Material | None = None
@@ -101,7 +84,8 @@ def run(config: Config, registry: Registry, runtime: HostRuntime, output: Path, 
             observers.tell_stages(pipeline)
             evaluation, model = _learn(pipeline, material)
             observers.tell_stages(pipeline)
-            metrics = _write(folder, pipeline, dataset, material, evaluation, model, command)
+        record = artifacts.describe_run(pipeline, dataset, material, command=command, status="finished")
+        _write(folder, evaluation, material, model, record)
     except BaseException as failure:
         error = failure
         _record_failure(folder, pipeline, dataset, material, command, failure)
@@ -110,8 +94,16 @@ def run(config: Config, registry: Registry, runtime: HostRuntime, output: Path, 
         pipeline.close()
         observers.tell("lasca_run_finished", error=error)
     artifacts.point_latest(folder)
-    record = artifacts.describe_run(pipeline, dataset, material, command=command, status="finished")
-    return Finished(folder, record, metrics)
+    return Finished(folder, record, evaluation.metrics)
+
+
+def _introduce(pipeline: Pipeline, dataset: Built) -> None:
+    """Say what is about to run; builds all components, so that a wrong name or option is an error before any work."""
+    report = pipeline.runtime.report
+    report.note(f"components: {', '.join(built.spec.name for built in pipeline.components)}")
+    report.note(f"device: {pipeline.runtime.describe_device()}")
+    if getattr(dataset.spec, "synthetic", False):
+        report.note(f"dataset: {dataset.spec.name}, which is synthetic: its results say nothing about real people")
 
 
 def _learn(pipeline: Pipeline, material: Material) -> tuple[Evaluation, SavedModel]:
@@ -119,7 +111,7 @@ def _learn(pipeline: Pipeline, material: Material) -> tuple[Evaluation, SavedMod
     representations = Representations(pipeline, material, lexicon)
     evaluation = evaluate(pipeline, material, representations)
     variants = pipeline.config.evaluate.variants
-    kept = next((name for name in ("fused", "features", "text", "mask") if name in variants), "fused")
+    kept = next((name for name in ("fused", "features", "text", "mask") if name in variants), "features")
     heads = {}
     for target, pairs in evaluation.pairs.items():
         model, scale = train_final(pipeline, material, representations, target, kept, pairs)
@@ -160,21 +152,12 @@ def _describe_wording(representations: Representations) -> dict[str, Any]:
     }
 
 
-def _write(
-    folder: Path,
-    pipeline: Pipeline,
-    dataset: Built,
-    material: Material,
-    evaluation: Evaluation,
-    model: SavedModel,
-    command: Sequence[str],
-) -> dict[str, Any]:
+def _write(folder: Path, evaluation: Evaluation, material: Material, model: SavedModel, record: dict[str, Any]) -> None:
+    """Everything the run's folder holds; run.json last, so that a folder with a finished one is whole."""
     artifacts.write_predictions(folder / "predictions.parquet", evaluation, material)
     artifacts.write_json(folder / "metrics.json", evaluation.metrics)
     save(folder / "model", model)
-    record = artifacts.describe_run(pipeline, dataset, material, command=command, status="finished")
     artifacts.write_json(folder / "run.json", record)
-    return evaluation.metrics
 
 
 def _record_failure(
@@ -185,9 +168,9 @@ def _record_failure(
     command: Sequence[str],
     failure: BaseException,
 ) -> None:
-    record = artifacts.describe_run(pipeline, dataset, material, command=command, status="failed")
-    record["error"] = f"{type(failure).__name__}: {failure}"
     try:
+        record = artifacts.describe_run(pipeline, dataset, material, command=command, status="failed")
+        record["error"] = f"{type(failure).__name__}: {failure}"
         artifacts.write_json(folder / "run.json", record)
     except Exception:  # the failure itself, for instance a full disk, is what the person must hear of
         return

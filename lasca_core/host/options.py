@@ -27,7 +27,7 @@ class Options(BaseModel):
     def identity(self) -> dict[str, Any]:
         """The fields that change results, as JSON values."""
         dumped = self.model_dump(mode="json")
-        return {name: dumped[name] for name, info in type(self).model_fields.items() if not _is_how(info)}
+        return {name: dumped[name] for name, info in type(self).model_fields.items() if not is_how(info)}
 
 
 def how(default: Any, *, description: str, **constraints: Any) -> Any:
@@ -35,7 +35,7 @@ def how(default: Any, *, description: str, **constraints: Any) -> Any:
     return Field(default, description=description, json_schema_extra={"how": True}, **constraints)
 
 
-def _is_how(info: FieldInfo) -> bool:
+def is_how(info: FieldInfo) -> bool:
     return isinstance(info.json_schema_extra, dict) and bool(info.json_schema_extra.get("how"))
 
 

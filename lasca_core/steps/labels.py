@@ -28,9 +28,10 @@ def build_trace(
 ) -> Trace:
     """One clean trace from what annotators left in a file.
 
-    ``times`` [T] seconds and ``raters`` [T] or [T, R]. Rows are sorted by time; of rows with one time the last counts. A
-    value that is NaN, equal to a sentinel, or outside ``scale`` by more than rounding is not annotated; a moment is valid
-    if at least one rater annotated it. ``lag`` (seconds) is how late annotators react: it is subtracted from the times.
+    ``times`` [T] seconds and ``raters`` [T] or [T, R]. Rows are sorted by time; of rows with one time the last counts,
+    and rows without a time do not. A value that is NaN, equal to a sentinel, or outside ``scale`` by more than rounding
+    is not annotated; a moment is valid if at least one rater annotated it. ``lag`` (seconds) is how late annotators
+    react: it is subtracted from the times.
 
     Raises ``DatasetError`` naming ``where`` if no valid value is left.
     """
@@ -60,11 +61,12 @@ def build_trace(
             f"{where}: no valid value in {len(times)} rows (scale {low:g}..{high:g}, sentinels {sentinels})"
         )
 
-    masked = np.ma.masked_array(values, ~known)
-    fused = np.ma.median(masked, axis=1) if fusion == "median" else masked.mean(axis=1)
+    annotated = np.where(known, values, np.nan)[valid]
+    fused = np.zeros(len(times), dtype=np.float32)
+    fused[valid] = np.nanmedian(annotated, axis=1) if fusion == "median" else np.nanmean(annotated, axis=1)
     return Trace(
         times=torch.from_numpy(times - lag),
-        values=torch.from_numpy(np.ma.filled(fused, 0.0).astype(np.float32)),
+        values=torch.from_numpy(fused),
         valid=torch.from_numpy(valid),
         scale=scale,
     )
@@ -73,10 +75,10 @@ def build_trace(
 def window_labels(trace: Trace, windows: Windows, min_valid: float) -> tuple[Tensor, Tensor]:
     """Mean of the trace over each window of one session: values float32 [W] and valid bool [W].
 
-    A window is valid if the annotated time inside it is at least ``min_valid`` of its length, each annotated moment
-    standing for the time until the next one (or the median step, where the trace has a gap).
+    A window is valid if it holds an annotated moment and the annotated time in it is at least ``min_valid`` of its
+    length, each moment standing for the time until the next one; see ``windows.coverage``.
     """
-    from lasca_core.steps.windows import summarise
+    from lasca_core.steps.windows import enough, summarise
 
     mean, _, covered = summarise(trace.values[:, None], trace.times, trace.valid, windows.starts, windows.ends)
-    return mean[:, 0], covered >= min_valid
+    return mean[:, 0], enough(covered, min_valid)

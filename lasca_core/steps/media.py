@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lasca_core.contract.errors import MediaError
 from lasca_core.contract.types import Frames, Samples
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from lasca_core.contract.types import Source
 
+_T = TypeVar("_T")
+
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _BATCH_BYTES = 128 * 2**20
 """A batch of frames never takes more memory than this, however large the frames and the batch asked for."""
@@ -23,6 +26,11 @@ _DAMAGED_SHARE = 0.1
 """More damaged packets than this share of all make the file an error; fewer are skipped, as players do."""
 _GAP_SECONDS = 0.05
 """A hole in the sound longer than this is filled with silence, so that later samples keep their time."""
+_RESTART_SECONDS = 1.0
+"""Time stamps that go back by more than this are a clock that began anew, as in recordings joined end to end."""
+_AS_STORED = (1, 0, 0, 1)
+_QUARTER_TURNS = (_AS_STORED, (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
+"""Display matrices of 0 to 3 quarter turns counter-clockwise."""
 
 
 def open_media(path: Path | str, *, audio: Path | str | None = None, fps: float | None = None) -> Source:
@@ -32,9 +40,11 @@ def open_media(path: Path | str, *, audio: Path | str | None = None, fps: float 
     (30 if not given). Raises ``MediaError`` naming the file if it cannot be read. Only headers are read here.
     """
     path = Path(path)
-    sound = open_media(audio) if audio is not None else None
+    sound = None if audio is None else open_media(audio)
+    if sound is not None and not sound.has_audio:
+        raise MediaError(sound.path, "has no audio stream, but is named as the recording's sound file")
     if path.is_dir():
-        return ImageFolder(path, fps=fps or 30.0, sound=sound)
+        return ImageFolder(path, fps=30.0 if fps is None else fps, sound=sound)
     return MediaFile(path, sound=sound)
 
 
@@ -52,30 +62,30 @@ class MediaFile:
             if video is None and audio is None:
                 raise MediaError(path, "holds neither video nor sound")
             self.has_video = video is not None
-            self.has_audio = audio is not None or (sound is not None and sound.has_audio)
+            self.has_audio = sound is not None or audio is not None
             self._origin = _start(video if video is not None else audio)
             self.duration = _duration(container, video if video is not None else audio)
+            self._end = container.duration / 1e6 + _RESTART_SECONDS if container.duration else math.inf
 
     def frames(self, batch: int = 32, fps: float | None = None) -> Iterator[Frames]:
         """Video frames in batches; see ``Source.frames``."""
         if not self.has_video:
             raise MediaError(self.path, "has no video stream")
-        return _batches(self._images(fps), batch)
+        return _batches(((_upright(frame), time) for frame, time in _nearest(self._pictures(), fps)), batch)
 
-    def _images(self, fps: float | None) -> Iterator[tuple[np.ndarray, float]]:
+    def _pictures(self) -> Iterator[tuple[av.VideoFrame, float]]:
         with _open(self.path) as container:
             stream = _video_stream(container)
             stream.thread_type = "AUTO"
             step = 1 / float(stream.average_rate or stream.guessed_rate or 30)
-            time, due = -step, 0.0
+            time, shift = -step, 0.0
             for frame in self._decode(container, stream):
-                stamp = time + step if frame.time is None else frame.time - self._origin
+                stamp = self._stamp(frame, time + step - shift) + shift
+                if stamp < time - _RESTART_SECONDS:
+                    shift += time + step - stamp
+                    stamp = time + step
                 time = max(stamp, time + step / 100)  # broken files repeat time stamps; times must ascend
-                if fps is not None:
-                    if time + step / 2 < due:
-                        continue
-                    due = (math.floor((time + step / 2) * fps) + 1) / fps  # the next point of the grid k / fps
-                yield _upright(frame), time
+                yield frame, time
 
     def audio(self, rate: int = 16_000, seconds: float = 30.0) -> Iterator[Samples]:
         """Mono sound in stretches; see ``Source.audio``."""
@@ -86,26 +96,41 @@ class MediaFile:
         return _stretches(self._sound_pieces(rate), rate, max(1, round(rate * seconds)))
 
     def _sound_pieces(self, rate: int) -> Iterator[tuple[np.ndarray, float]]:
-        """Consecutive mono pieces with the time of their first sample, holes filled with silence."""
+        """Consecutive mono pieces, holes filled with silence; beside each when the recording it belongs to begins."""
         import av
-        import numpy as np
 
         with _open(self.path) as container:
-            stream = _audio_stream(container)
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-            expected: float | None = None
-            for frame in self._decode(container, stream):
-                stamp = None if frame.time is None else frame.time - self._origin
-                if stamp is not None and expected is not None and stamp - expected > _GAP_SECONDS:
-                    yield from _mono(resampler.resample(None), expected)
-                    resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-                    yield np.zeros(round((stamp - expected) * rate), dtype=np.float32), expected
+            layout: tuple[Any, ...] | None = None
+            resampler = av.AudioResampler(format="fltp", rate=rate)
+            begin = expected = shift = 0.0
+            for frame in self._decode(container, _audio_stream(container)):
+                stamp = self._stamp(frame, expected - shift) + shift
+                first = layout is None
+                if first:
+                    begin = expected = stamp
+                elif stamp < expected - _RESTART_SECONDS:
+                    shift += expected - stamp
+                hole = stamp - expected > _GAP_SECONDS
+                found = (frame.format.name, frame.layout.name, frame.sample_rate)
+                if found != layout or hole:  # a resampler knows one kind of sound, and would not see the hole
+                    yield from _mono(resampler.resample(None), begin)
+                    resampler, layout = av.AudioResampler(format="fltp", rate=rate), found
+                if hole:
+                    yield from _silence(stamp - expected, rate, begin)
                     expected = stamp
-                start = expected if expected is not None else (stamp or 0.0)
-                expected = start + frame.samples / frame.sample_rate
-                yield from _mono(resampler.resample(frame), start)
-            if expected is not None:
-                yield from _mono(resampler.resample(None), expected)
+                expected += frame.samples / frame.sample_rate
+                yield from _mono(resampler.resample(frame), begin)
+            yield from _mono(resampler.resample(None), begin)
+
+    def _stamp(self, frame: Any, otherwise: float) -> float:
+        """When a decoded frame begins, in seconds of the recording.
+
+        ``otherwise`` where the file does not say, or names a moment beyond its own end, which is damage.
+        """
+        if frame.time is None:
+            return otherwise
+        time: float = frame.time - self._origin
+        return time if time <= self._end else otherwise
 
     def _decode(self, container: av.container.InputContainer, stream: Any) -> Iterator[Any]:
         """Decoded frames of one stream. A few damaged packets are skipped; too many, or none good, are an error."""
@@ -118,7 +143,7 @@ class MediaFile:
                 packets += 1
                 try:
                     frames = packet.decode()
-                except av.error.InvalidDataError:
+                except av.error.FFmpegError:
                     damaged += 1
                     continue
                 for frame in frames:
@@ -147,10 +172,12 @@ class ImageFolder:
     has_video = True
 
     def __init__(self, path: Path, fps: float, sound: Source | None = None) -> None:
+        if not fps > 0:
+            raise MediaError(path, f"needs a frame rate above 0, not {fps:g}")
         self.path = path
-        self.has_audio = sound is not None and sound.has_audio
+        self.has_audio = sound is not None
         self._sound = sound
-        self.files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+        self.files = media_files(path)
         if not self.files:
             raise MediaError(path, f"is a folder without images ({', '.join(sorted(IMAGE_SUFFIXES))})")
         if all(file.stem.isdecimal() for file in self.files):
@@ -166,22 +193,8 @@ class ImageFolder:
 
     def frames(self, batch: int = 32, fps: float | None = None) -> Iterator[Frames]:
         """Images in batches; see ``Source.frames``."""
-        return _batches(self._images(fps), batch)
-
-    def _images(self, fps: float | None) -> Iterator[tuple[np.ndarray, float]]:
-        import av
-
-        due = float("-inf")
-        for file, time in zip(self.files, self._times, strict=True):
-            if fps is not None and time + 1e-9 < due:
-                continue
-            due = time + 1 / fps if fps is not None else due
-            try:
-                with _open(file) as container:
-                    image = _upright(next(container.decode(video=0)))
-            except (StopIteration, av.error.FFmpegError):
-                raise MediaError(file, "is not an image that can be decoded") from None
-            yield image, time
+        chosen = _nearest(zip(self.files, self._times, strict=True), fps)
+        return _batches(((_image(file), time) for file, time in chosen), batch)
 
     def audio(self, rate: int = 16_000, seconds: float = 30.0) -> Iterator[Samples]:
         """Sound of the separate file; see ``Source.audio``."""
@@ -191,10 +204,15 @@ class ImageFolder:
 
 
 def media_files(path: Path) -> list[Path]:
-    """The files whose content decides what ``path`` holds: the file itself, or a folder's images."""
-    if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
-    return [path]
+    """The files whose content decides what ``path`` holds: the file itself, or a folder's images (hidden ones, which
+    some systems leave beside the real ones, are none)."""
+    if not path.is_dir():
+        return [path]
+    try:
+        files = list(path.iterdir())
+    except PermissionError:
+        raise MediaError(path, "cannot be read: permission denied") from None
+    return sorted(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith("."))
 
 
 def _open(path: Path) -> av.container.InputContainer:
@@ -205,12 +223,16 @@ def _open(path: Path) -> av.container.InputContainer:
     if path.is_file() and path.stat().st_size == 0:
         raise MediaError(path, "is empty (0 bytes)")
     try:
-        return av.open(str(path), metadata_errors="replace")
+        container = av.open(f"file:{path}", metadata_errors="replace")  # "file:", or a colon would name a protocol
     except PermissionError:
         raise MediaError(path, "cannot be read: permission denied") from None
     except (av.error.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError(path, f"is not a video, sound or image file that can be read ({reason})") from None
+    if container.format.name == "tty":
+        container.close()
+        raise MediaError(path, "is a text file, which FFmpeg would draw as a picture of a terminal")
+    return container
 
 
 def _video_stream(container: av.container.InputContainer) -> Any:
@@ -235,18 +257,87 @@ def _duration(container: av.container.InputContainer, stream: Any) -> float:
     return container.duration / 1e6 if container.duration is not None else 0.0
 
 
+def _nearest(items: Iterable[tuple[_T, float]], fps: float | None) -> Iterator[tuple[_T, float]]:
+    """Of the moments k / fps the nearest of ``items``, each at most once; all items where ``fps`` is None.
+
+    An item comes with its time, and times ascend. One item is held back, to know the next one's time.
+    """
+    if fps is None:
+        yield from items
+        return
+    held: tuple[_T, float] | None = None
+    passed = -math.inf  # number of the last moment that is nearer to an item before the held one
+    reach = 0.0  # half a step: how far beyond its time the last item counts
+
+    def moment(time: float) -> int:
+        return math.floor(time * fps + 1e-6)
+
+    for item in items:
+        if held is not None:
+            reach = (item[1] - held[1]) / 2
+            last = moment(held[1] + reach)
+            if last > passed:
+                yield held
+            passed = last
+        held = item
+    if held is not None and moment(held[1] + reach) > passed:
+        yield held
+
+
+def _image(path: Path) -> np.ndarray:
+    """The image in a file, upright, uint8 RGB [H, W, 3]."""
+    import av
+
+    try:
+        with _open(path) as container:
+            return _upright(next(container.decode(video=0)))
+    except (StopIteration, IndexError, av.error.FFmpegError):
+        raise MediaError(path, "is not an image that can be decoded") from None
+
+
 def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """uint8 RGB [H, W, 3], turned as the display matrix says (counter-clockwise, in quarter turns)."""
+    """uint8 RGB [H, W, 3], turned and mirrored as the frame's display matrix says.
+
+    The matrix maps a stored pixel (x, y) to the shown place (a x + c y, b x + d y), y downwards (ISO/IEC 14496-12, the
+    track header). It is taken to the nearest of the eight that keep the pixel grid.
+    """
     import numpy as np
 
-    image = frame.to_ndarray(format="rgb24")
-    quarters = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
+    image: np.ndarray = frame.to_ndarray(format="rgb24")
+    a, b, c, d = _display_matrix(frame)
+    if (a, b, c, d) == _AS_STORED:
+        return image
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        image, a, d = image.swapaxes(0, 1), c, b
+    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
-def _mono(frames: Iterable[av.AudioFrame], start: float) -> Iterator[tuple[np.ndarray, float]]:
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    """a, b, c and d of the frame's display matrix, in any unit."""
+    try:
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV refuses side data of a kind it does not know (EXIF): its angle must do, without mirroring
+        return _QUARTER_TURNS[round(frame.rotation / 90) % 4]
+    if matrix is None:
+        return _AS_STORED
+    a, b, _, c, d = struct.unpack("=5i", bytes(matrix)[:20])
+    return a, b, c, d
+
+
+def _mono(frames: Iterable[av.AudioFrame], begin: float) -> Iterator[tuple[np.ndarray, float]]:
+    """Resampled planar frames [channels, S] as the mean of their channels, which never leaves [-1, 1]."""
     for frame in frames:
-        yield frame.to_ndarray().reshape(-1), start
+        yield frame.to_ndarray().mean(axis=0), begin
+
+
+def _silence(seconds: float, rate: int, begin: float) -> Iterator[tuple[np.ndarray, float]]:
+    """Zeros in pieces of at most a second, so that a long hole takes no memory."""
+    import numpy as np
+
+    left = round(seconds * rate)
+    while left > 0:
+        yield np.zeros(min(left, rate), dtype=np.float32), begin
+        left -= rate
 
 
 def _batches(images: Iterator[tuple[np.ndarray, float]], batch: int) -> Iterator[Frames]:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from lasca_core.contract.types import Windows
 
+_ROUNDING = 1e-6
+"""Values of a column that differ by less than this share of their size are equal: float32 holds seven digits."""
+
 Strategy = Literal["session", "subject", "global", "none"]
 
 
@@ -50,31 +53,54 @@ def statistics(windows: Windows, group: Tensor, fit: Tensor | None = None) -> St
     )
 
 
-def normalize(windows: Windows, found: Statistics, group: Tensor, *, scale: bool = True) -> Normalized:
+def normalize(
+    windows: Windows, found: Statistics, group: Tensor, *, scale: bool = True, resolution: Tensor | None = None
+) -> Normalized:
     """Min-max normalisation of each window by its group's statistics; values beyond them are clipped to [0, 1].
 
-    A column that is constant within its group becomes 0. With ``scale=False`` (strategy ``none``) values stay as they
-    are, and only the distance of signed features from the median is taken.
+    ``resolution`` float32 [F], in the features' units: a column whose range within its group is smaller is divided by
+    the resolution instead of its range, so that what hardly changes stays small and is not blown up to [0, 1]. A column
+    that is constant within its group, up to rounding, becomes 0. With ``scale=False`` (strategy ``none``)
+    values stay as they are, and only the distance of signed features from the median is taken.
     """
     import torch
 
     values = windows.values
-    signed = torch.tensor([name in windows.signed for name in windows.names], device=values.device)
+    signed = torch.tensor([name in windows.signed for name in windows.names], dtype=torch.bool, device=values.device)
     distance = (values - found.median[group]).abs()
     features = values
     if scale:
-        distance = _share(distance, found.reach[group])
-        features = _share(values - found.low[group], (found.high - found.low)[group])
+        span, reach = (found.high - found.low)[group], found.reach[group]
+        least = _ROUNDING * torch.maximum(found.low.abs(), found.high.abs())[group]
+        finest = torch.zeros_like(values[:1]) if resolution is None else resolution.to(values)
+        distance = _share(distance, reach, least, finest / 2)
+        features = _share(values - found.low[group], span, least, finest)
     salience = torch.where(signed, distance, features)
     valid = windows.valid[:, None]
     return Normalized(features * valid, salience * valid)
 
 
-def _share(values: Tensor, whole: Tensor) -> Tensor:
-    """values / whole in [0, 1]; 0 where the whole is 0."""
+def growth(windows: Windows, found: Statistics, group: Tensor, resolution: Tensor) -> Tensor:
+    """How much more each feature stands out than in the row before, float32 [W, F], in units of its resolution.
+
+    A feature without a resolution (0) is measured in its range within the group. The first row is compared with the
+    group's minimum (signed features: with its median).
+    """
     import torch
 
-    return torch.where(whole > 0, values / whole.clamp(min=torch.finfo(values.dtype).tiny), 0).clamp(0, 1)
+    signed = torch.tensor([name in windows.signed for name in windows.names], device=windows.values.device)
+    level = torch.where(signed, (windows.values - found.median[group]).abs(), windows.values - found.low[group])
+    unit = torch.where(resolution > 0, resolution, (found.high - found.low)[group])
+    before = torch.cat([torch.zeros_like(level[:1]), level[:-1]])
+    return (level - before) / unit.clamp(min=torch.finfo(level.dtype).tiny)
+
+
+def _share(values: Tensor, whole: Tensor, least: Tensor, finest: Tensor) -> Tensor:
+    """values / whole in [0, 1], the whole being at least ``finest``; 0 where it is no more than ``least``."""
+    import torch
+
+    divisor = torch.maximum(whole, finest).clamp(min=torch.finfo(values.dtype).tiny)
+    return torch.where(whole > least, values / divisor, 0).clamp(0, 1)
 
 
 def _group_extreme(values: Tensor, group: Tensor, rows: Tensor, count: int, how: str) -> Tensor:

@@ -25,7 +25,7 @@ def make_pairs(
     scale: tuple[float, float],
     floor: float = 0.05,
 ) -> Pairs:
-    """Pairs (t, t + 1) within one session, both windows valid and labelled, whose label changes by more than a threshold.
+    """Pairs (t, t + 1) within a session, both windows valid and labelled, whose label changes by more than a threshold.
 
     ``labels`` float32 [W], ``labelled`` bool [W]; ``ranges`` float32 [S]: highest minus lowest value of each session's
     trace. The threshold is, by ``strategy``: ``range`` tau x the session's range; ``self`` tau x |label of t|, which is

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from lasca_core.contract.errors import ContractError
 from lasca_core.contract.types import Windows
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 Statistic = Literal["mean", "mean+std"]
 _GAP = 4.0
 """A frame stands for the time until the next frame, but for at most this many median steps: longer is a gap."""
+_SLACK = 1e-3
+"""Share of a window that may be missing unnoticed: containers round time stamps to milliseconds."""
 
 
 def grid(duration: float, length: float, hop: float) -> tuple[Tensor, Tensor]:
@@ -48,34 +51,43 @@ def summarise(
 
     ``values`` float32 [T, F], ``times`` float64 [T] ascending, ``valid`` bool [T]; windows ``[starts, ends)`` float64
     [W]. Returns mean float32 [W, F], std float32 [W, F], and the valid share of each window's time, float64 [W].
-    Windows without a valid frame get 0. Sums are prefix sums in float64 (float32 on a device without float64), so overlapping windows cost nothing more.
+    Windows without a valid frame get 0. Sums are differences of prefix sums in float64, so overlapping windows cost
+    nothing more; a spread too small to tell from their rounding is 0. Metal, which has no float64, leaves this to the
+    CPU.
     """
     import torch
 
+    device = values.device
+    if device.type == "mps":
+        found = summarise(values.cpu(), times.cpu(), valid.cpu(), starts.cpu(), ends.cpu())
+        return found[0].to(device), found[1].to(device), found[2].float().to(device)
+
     first = torch.searchsorted(times, starts)
     last = torch.searchsorted(times, ends)
-    wide = values.double() if values.device.type != "mps" else values
-    weight = valid.to(wide.dtype)
+    weight = valid.double()
+    wide = values.double()
     center = (wide * weight[:, None]).sum(0) / weight.sum().clamp(min=1)
     shifted = (wide - center) * weight[:, None]
 
-    def window_sum(rows: Tensor) -> Tensor:
-        prefix = (
-            torch.cat([torch.zeros_like(rows[:1]), rows.cumsum(0)])
-            if len(rows)
-            else rows.new_zeros((1, *rows.shape[1:]))
-        )
-        return prefix[last] - prefix[first]
+    def prefix(rows: Tensor) -> Tensor:
+        return torch.cat([rows.new_zeros((1, *rows.shape[1:])), rows.cumsum(0)])
 
-    count = window_sum(weight)
+    counts, sums, squares = prefix(weight), prefix(shifted), prefix(shifted.square())
+    count = counts[last] - counts[first]
     divisor = count.clamp(min=1)[:, None]
-    offset = window_sum(shifted) / divisor
-    variance = (window_sum(shifted.square()) / divisor - offset.square()).clamp(min=0)
+    offset = (sums[last] - sums[first]) / divisor
+    variance = (squares[last] - squares[first]) / divisor - offset.square()
+    rounding = 4 * torch.finfo(torch.float64).eps * len(times) ** 0.5 * squares[last] / divisor
     filled = (count > 0)[:, None]
     mean = torch.where(filled, offset + center, 0).float()
-    std = torch.where(filled, variance.sqrt(), 0).float()
-    share = window_sum(coverage(times).to(times.device) * valid) / (ends - starts)
-    return mean, std, share
+    std = torch.where(filled & (variance > rounding), variance.clamp(min=0).sqrt(), 0).float()
+    seconds = prefix(coverage(times) * weight)
+    return mean, std, (seconds[last] - seconds[first]) / (ends - starts)
+
+
+def enough(share: Tensor, least: float) -> Tensor:
+    """Whether a window is valid, bool [W]: its valid ``share`` (of ``summarise``) is at least ``least``, and not 0."""
+    return (share >= least - _SLACK) & (share > 0)
 
 
 def cut(
@@ -91,12 +103,12 @@ def cut(
     """Windows of one session over the joint features of ``tracks``.
 
     The windows reach as far as the shortest track (or ``duration``). A window is valid if in every track the valid
-    frames stand for at least ``min_valid`` of its length. With ``mean+std`` each feature ``f`` is followed by columns
-    ``f_std`` after all means.
+    frames stand for at least ``min_valid`` of its length, and there is one at all. With ``mean+std`` the means of a
+    track's features are followed by as many columns ``<feature>_std``.
     """
     import torch
 
-    reach = min((_end(track) for track in tracks), default=0.0) if duration is None else duration
+    reach = min(_end(track) for track in tracks) if duration is None else duration
     starts, ends = grid(reach, length, hop)
     device = tracks[0].values.device
     names: list[str] = []
@@ -111,7 +123,7 @@ def cut(
         if statistic == "mean+std":
             names += [f"{name}_std" for name in track.names]
             columns.append(std)
-        valid &= share >= min_valid
+        valid &= enough(share, min_valid)
     values = torch.cat(columns, dim=1) * valid[:, None]
     return Windows(
         names=tuple(names),
@@ -130,10 +142,15 @@ def _end(track: Track) -> float:
 
 
 def concatenate(parts: Sequence[Windows]) -> Windows:
-    """One batch from the windows of several sessions, whose names must agree."""
+    """One batch from the windows of several sessions; ``ContractError`` if their feature names differ."""
     import torch
 
     first = parts[0]
+    for part in parts:
+        if part.names != first.names or part.signed != first.signed:
+            raise ContractError(
+                f"Windows: session {part.sessions[0]!r} has other features than session {first.sessions[0]!r}"
+            )
     offsets, total = [], 0
     for part in parts:
         offsets.append(total)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from lasca_core.contract.errors import LexiconError
@@ -32,9 +34,7 @@ def write(
     order = lexicon.order(names)
     spoken = [names[column] for column in order]
     mask = saliency.mask[:, order].cpu()
-    masks, index = (
-        torch.unique(mask, dim=0, return_inverse=True) if len(mask) else (mask, mask.new_zeros(0, dtype=torch.int64))
-    )
+    masks, index = torch.unique(mask, dim=0, return_inverse=True) if mask.numel() else _all_equal(mask)
     cues = [_cues(row, spoken) for row in masks.tolist()]
     tokens = count_tokens([lexicon.sentence(row) for row in cues])
     too_long = [row for row, count in enumerate(tokens) if count > max_tokens]
@@ -48,6 +48,11 @@ def write(
             index[window] = len(cues)
             cues.append(after)
     return _distinct(cues, index, dropped, lexicon, saliency.mask.device)
+
+
+def _all_equal(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """``torch.unique`` for a mask without rows or without columns, which it refuses."""
+    return mask[:1], mask.new_zeros(len(mask)).long()
 
 
 def _cues(row: Sequence[bool], spoken: Sequence[str]) -> tuple[str, ...]:
@@ -64,34 +69,53 @@ def _ranked(score: Tensor, mask: Tensor, spoken: Sequence[str]) -> list[list[str
 def _shorten(
     ranked: list[list[str]], spoken: Sequence[str], lexicon: Lexicon, count_tokens: CountTokens, max_tokens: int
 ) -> list[tuple[str, ...]]:
-    """As many of each row's first cues as fit. Tokens of the parts add up to about those of the sentence, which gives the
-    first guess; the sentence itself is then counted, and loses cues until it fits."""
+    """As many of each row's first cues as fit, in the lexicon's order; all of them are known not to fit.
+
+    The tokens of the parts add up to about those of the sentence. That gives a first guess, and from there each row
+    gains or loses one cue after the other until one more would be too many.
+    """
     place = {name: position for position, name in enumerate(spoken)}
-    used = sorted({name for row in ranked for name in row}, key=place.__getitem__)
-    frame = count_tokens([lexicon.template.format(cues="")])[0]
-    special = count_tokens([""])[0]
+
+    def first(row: int, size: int) -> tuple[str, ...]:
+        return tuple(sorted(ranked[row][:size], key=place.__getitem__))
+
+    fits = [0] * len(ranked)
+    exceeds = [len(row) for row in ranked]
+    guess = _guess(ranked, lexicon, count_tokens, max_tokens)
+    open_rows = [row for row in range(len(ranked)) if exceeds[row] > 1]
+    while open_rows:
+        texts = [lexicon.sentence(first(row, guess[row])) for row in open_rows]
+        distinct = list(dict.fromkeys(texts))
+        tokens = dict(zip(distinct, count_tokens(distinct), strict=True))
+        for row, text in zip(open_rows, texts, strict=True):
+            if tokens[text] > max_tokens:
+                exceeds[row] = guess[row]
+                guess[row] -= 1
+            else:
+                fits[row] = guess[row]
+                guess[row] += 1
+        open_rows = [row for row in open_rows if exceeds[row] - fits[row] > 1]
+    for names, size in zip(ranked, fits, strict=True):
+        if size == 0:
+            alone = f"the entry of {names[0]!r}" if names else "the sentence for windows where nothing is salient"
+            raise LexiconError(
+                f"lexicon {lexicon.id!r}: {alone} alone is longer than the {max_tokens} tokens the encoder reads; "
+                f"shorten it or choose another encoder"
+            )
+    return [first(row, size) for row, size in enumerate(fits)]
+
+
+def _guess(ranked: list[list[str]], lexicon: Lexicon, count_tokens: CountTokens, max_tokens: int) -> list[int]:
+    """About how many of each row's first cues fit: at least one, and not all."""
+    used = sorted({name for names in ranked for name in names})
+    special, frame = count_tokens(["", lexicon.template.format(cues="")])
     parts = count_tokens([lexicon.entries[name] + lexicon.separator for name in used])
     cost = {name: count - special for name, count in zip(used, parts, strict=True)}
-    kept = []
-    for row in ranked:
-        room, size = max_tokens - frame, 0
-        while size < len(row) and room >= cost[row[size]]:
-            room -= cost[row[size]]
-            size += 1
-        kept.append(max(size, 1))
-    open_rows = list(range(len(ranked)))
-    while open_rows:
-        texts = [lexicon.sentence(sorted(ranked[row][: kept[row]], key=place.__getitem__)) for row in open_rows]
-        over = [row for row, count in zip(open_rows, count_tokens(texts), strict=True) if count > max_tokens]
-        for row in over:
-            if kept[row] == 1:
-                raise LexiconError(
-                    f"lexicon {lexicon.id!r}: the entry of {ranked[row][0]!r} alone is longer than the {max_tokens} tokens the "
-                    f"encoder reads; shorten it or choose another encoder"
-                )
-            kept[row] -= 1
-        open_rows = over
-    return [tuple(sorted(row[:size], key=place.__getitem__)) for row, size in zip(ranked, kept, strict=True)]
+    guesses = []
+    for names in ranked:
+        total = list(accumulate((cost[name] for name in names), initial=frame))
+        guesses.append(max(1, min(bisect_right(total, max_tokens) - 1, len(names) - 1)))
+    return guesses
 
 
 def _distinct(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -21,5 +22,9 @@ def make_registry(*modules: ModuleType, installed: bool = True) -> Registry:
     registry = discover() if installed else Registry()
     for module in modules:
         name = module.__name__.rpartition(".")[2]
-        registry.add(PluginInfo(name, f"{name} (given in a test)", "0", "loaded"), lambda module=module: module)
+        registry.add(PluginInfo(name, f"{name} (given in a test)", "0", "loaded"), partial(_given, module))
     return registry
+
+
+def _given(module: ModuleType) -> ModuleType:
+    return module

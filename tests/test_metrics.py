@@ -1,0 +1,135 @@
+"""Metrics as scikit-learn counts them, and intervals that respect who the pairs come from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
+
+from lasca_core.experiment.metrics import Interval, accuracy, auc, balanced_accuracy, clustered_bootstrap
+
+
+def predictions(seed: int, count: int = 200, rising: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and probabilities that know something of them, coarse enough to be tied, never exactly 1/2."""
+    rng = np.random.default_rng(seed)
+    label = (rng.random(count) < rising).astype(np.float32)
+    probability = np.clip(0.3 * label + rng.random(count) * 0.7, 0, 1)
+    return label, (np.floor(probability * 20) + 0.25) / 21
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_metrics_agree_with_scikit_learn(seed: int) -> None:
+    label, probability = predictions(seed)
+    rises = probability > 0.5
+    assert accuracy(label, probability) == pytest.approx(accuracy_score(label, rises))
+    assert balanced_accuracy(label, probability) == pytest.approx(balanced_accuracy_score(label, rises))
+    assert auc(label, probability) == pytest.approx(roc_auc_score(label, probability))
+
+
+def test_an_undecided_prediction_counts_half() -> None:
+    label = np.array([1.0, 0.0, 1.0, 0.0])
+    assert accuracy(label, np.full(4, 0.5)) == 0.5
+    assert accuracy(label, np.array([0.5, 0.1, 0.9, 0.9])) == pytest.approx(2.5 / 4)
+    assert balanced_accuracy(label, np.array([0.5, 0.1, 0.9, 0.1])) == pytest.approx((0.75 + 1.0) / 2)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_with_one_direction_only_balanced_accuracy_and_auc_do_not_exist(value: float) -> None:
+    label, probability = np.full(4, value), np.array([0.1, 0.4, 0.6, 0.9])
+    assert balanced_accuracy(label, probability) is None
+    assert auc(label, probability) is None
+    assert accuracy(label, probability) == 0.5
+
+
+# --- intervals --------------------------------------------------------------------------------------------------------
+
+
+def two_models(
+    rng: np.random.Generator, people: int, each: int, spread: float, gain: float = 0.1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, two models' probabilities, and who each pair is of.
+
+    The first model is right in ``gain`` more of the pairs on average; by how much differs between people (``spread``).
+    """
+    person = np.repeat(np.arange(people), each)
+    better = np.clip(0.7 + rng.normal(0, spread, people), 0, 1)[person]
+    label = rng.integers(0, 2, people * each).astype(float)
+    first = np.where(rng.random(len(label)) < better, label, 1 - label)
+    second = np.where(rng.random(len(label)) < 0.7 - gain, label, 1 - label)
+    return label, first, second, person
+
+
+def interval(data: tuple[np.ndarray, ...], **changes: object) -> Interval:
+    options: dict[str, object] = {"resamples": 1000, "confidence": 0.95, "seed": 0} | changes
+    return clustered_bootstrap(*data, **options)  # type: ignore[arg-type]
+
+
+def test_the_interval_covers_the_true_difference_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for seed in range(200):
+        found = interval(two_models(rng, people=40, each=10, spread=0.1), seed=seed, resamples=400)
+        covered += found.low <= 0.1 <= found.high
+    assert 0.89 <= covered / 200 <= 0.99
+
+
+def test_the_difference_is_that_of_the_accuracies() -> None:
+    data = two_models(np.random.default_rng(1), people=20, each=7, spread=0.1)
+    found = interval(data)
+    assert found.difference == pytest.approx(accuracy(data[0], data[1]) - accuracy(data[0], data[2]))
+    assert found.low <= found.difference <= found.high
+
+
+def test_pairs_that_go_together_within_a_person_widen_the_interval() -> None:
+    label, first, second, person = two_models(np.random.default_rng(2), people=30, each=40, spread=0.25)
+    clustered = interval((label, first, second, person))
+    single = interval((label, first, second, np.arange(len(label))))
+    assert clustered.high - clustered.low > 1.5 * (single.high - single.low)
+
+
+def test_with_one_pair_a_person_the_width_is_that_of_the_ordinary_standard_error() -> None:
+    label, first, second, _ = two_models(np.random.default_rng(3), people=2000, each=1, spread=0.0)
+    found = interval((label, first, second, np.arange(2000)), resamples=4000)
+    gain = (first == label).astype(float) - (second == label)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * gain.std() / 2000**0.5, rel=0.05)
+
+
+def test_names_of_people_and_their_order_do_not_matter() -> None:
+    label, first, second, person = two_models(np.random.default_rng(4), people=15, each=6, spread=0.1)
+    order = np.random.default_rng(5).permutation(len(label))
+    names = np.array([f"person {number:02d}" for number in person])
+    moved = interval(tuple(column[order] for column in (label, first, second, names)))
+    found = interval((label, first, second, person))
+    assert (moved.difference, moved.low, moved.high) == pytest.approx((found.difference, found.low, found.high))
+
+
+def test_the_interval_depends_on_the_seed_alone() -> None:
+    data = two_models(np.random.default_rng(6), people=15, each=6, spread=0.1)
+    assert interval(data, seed=3) == interval(data, seed=3)
+    assert interval(data, seed=3) != interval(data, seed=4)
+
+
+def test_more_confidence_makes_a_wider_interval() -> None:
+    data = two_models(np.random.default_rng(7), people=20, each=6, spread=0.1)
+    wide, narrow = interval(data, confidence=0.99), interval(data, confidence=0.8)
+    assert wide.low < narrow.low <= narrow.high < wide.high
+
+
+def test_two_models_that_say_the_same_differ_by_nothing_and_nothing_is_shown() -> None:
+    label, first, _, person = two_models(np.random.default_rng(8), people=10, each=6, spread=0.1)
+    found = interval((label, first, first, person))
+    assert (found.difference, found.low, found.high, found.shown) == (0.0, 0.0, 0.0, False)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown", "text"),
+    [
+        (0.01, 0.2, True, "+0.100 [+0.010, +0.200]"),
+        (-0.01, 0.2, False, "+0.100 [-0.010, +0.200]: not shown"),
+        (-0.3, -0.1, True, "+0.100 [-0.300, -0.100]"),
+    ],
+)
+def test_a_difference_is_shown_when_its_interval_excludes_zero(low: float, high: float, shown: bool, text: str) -> None:
+    found = Interval(0.1, low, high, 0.95, 1000)
+    assert found.shown is shown
+    assert str(found) == text
