@@ -90,6 +90,13 @@ def gather(pipeline: Pipeline, recordings: Sequence[Recording], targets: Sequenc
                 report.warn(f"session {recording.session} is left out: {reason}")
             else:
                 kept.append((recording, windows))
+    unused = sorted(
+        {name for recording in recordings for name in recording.features} - set(pipeline.config.run.extractors)
+    )
+    if unused:
+        report.note(
+            f"ready features of {', '.join(unused)} are in the dataset and not used; --extractor {unused[0]} uses them"
+        )
     if not kept:
         first = next(iter(skipped.values()), "there are none")
         raise DatasetError(f"none of the {len(recordings)} sessions can be used; the first reason was: {first}")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lasca_core.contract.errors import ContractError, DatasetError, MediaError, OptionError
+from lasca_core.contract.errors import ContractError, MediaError, OptionError
 from lasca_core.contract.protocols import Task
 from lasca_core.contract.types import (
     Embeddings,
@@ -163,11 +163,14 @@ class Pipeline:
 
     def _track(self, built: Built, recording: Recording, stage: Stage, task: Task | None) -> Track:
         ready = recording.features.get(built.spec.name)
-        if ready is None:
-            ready, found = self._extracted(built, recording, task)
-            stage.stored += found
-            stage.computed += not found
-        return _as_announced(ready, built)
+        if ready is not None:
+            return _as_announced(ready, built, recording.session)
+        track, found = self._extracted(built, recording, task)
+        stage.stored += found
+        stage.computed += not found
+        if track.names != built.component.names:
+            raise ContractError(f"extractor {built.spec.name!r}: the track's names are not the announced ones")
+        return track
 
     def _extracted(self, built: Built, recording: Recording, task: Task | None) -> tuple[Track, bool]:
         if recording.media is None:
@@ -322,15 +325,15 @@ class Pipeline:
                 task.advance(len(part))
 
 
-def _as_announced(track: Track, built: Built) -> Track:
-    """The track with the columns in the extractor's order and with its signed names, which a table cannot state."""
+def _as_announced(track: Track, built: Built, session: str) -> Track:
+    """A ready track with the columns in the extractor's order and with its signed names, which a table cannot state."""
     names: tuple[str, ...] = built.component.names
-    if track.names != names:
-        place = {name: column for column, name in enumerate(track.names)}
-        missing = [name for name in names if name not in place]
-        if missing or len(names) != len(track.names):
-            more = [name for name in track.names if name not in names]
-            wrong = f"lacks {', '.join(missing[:3])}" if missing else f"has {', '.join(more[:3])} besides"
-            raise DatasetError(f"the features of extractor {built.spec.name!r} are not complete: the table {wrong}")
-        track = replace(track, names=names, values=track.values[:, [place[name] for name in names]])
-    return replace(track, signed=frozenset(built.component.signed))
+    if set(track.names) != set(names):
+        missing = [name for name in names if name not in track.names]
+        more = [name for name in track.names if name not in names]
+        wrong = f"lack {', '.join(missing[:3])}" if missing else f"have {', '.join(more[:3])} besides"
+        raise MediaError(
+            session, f"its ready features are not those of the extractor {built.spec.name!r}: they {wrong}"
+        )
+    order = [track.names.index(name) for name in names]
+    return replace(track, names=names, values=track.values[:, order], signed=frozenset(built.component.signed))

@@ -105,8 +105,7 @@ class MediaFile:
             begin = expected = shift = 0.0
             for frame in self._decode(container, _audio_stream(container)):
                 stamp = self._stamp(frame, expected - shift) + shift
-                first = layout is None
-                if first:
+                if layout is None:
                     begin = expected = stamp
                 elif stamp < expected - _RESTART_SECONDS:
                     shift += expected - stamp

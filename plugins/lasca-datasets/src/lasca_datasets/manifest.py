@@ -1,4 +1,4 @@
-"""A dataset of one's own: a table of recordings and their annotation files."""
+"""A dataset of one's own: a table of recordings, or of features extracted from them, and their annotation files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 
 from lasca_core.api import Component, DatasetError, Recording
 from lasca_datasets.annotations import read_annotation
+from lasca_datasets.features import read_features
 from lasca_datasets.options import ManifestOptions
-from lasca_datasets.tables import Table, read_table
+from lasca_datasets.tables import Table, is_parquet, read_parquet, read_table, require_distinct
 
-_REQUIRED = ("session", "subject", "media", "annotation")
-_OPTIONAL = ("audio", "fps", "split")
+_REQUIRED = ("session", "subject", "annotation")
+_KNOWN = (*_REQUIRED, "media", "audio", "fps", "split")
+_FEATURES = "features:"  # before the name of an extractor, which is in lower case
 
 
 class Manifest(Component):
@@ -27,7 +29,7 @@ class Manifest(Component):
         return self.options.targets
 
     def sessions(self) -> Iterator[Recording]:
-        """The recordings, in the manifest's order. Media are not opened; annotations are read.
+        """The recordings, in the manifest's order. Media are not opened; annotations and features are read.
 
         A faulty session is reported and left out. Raises ``DatasetError`` if the manifest itself is faulty or no
         session is left.
@@ -58,18 +60,29 @@ class Manifest(Component):
         for name in _REQUIRED:
             if not row[name]:
                 raise DatasetError(f"{where}: {name} is empty")
-        kinds = [name for name in ("media", "annotation", "audio") if row.get(name)]
+        tables = [name for name in row if name.startswith(_FEATURES)]
+        if not any(row.get(name) for name in ("media", *tables)):
+            besides = f", and so is {' and '.join(tables)}" if tables else ""
+            raise DatasetError(f"{where}: media is empty{besides}")
+        if row.get("audio") and not row.get("media"):
+            raise DatasetError(f"{where}: audio without media; a recording of sound alone belongs in the column media")
+        kinds = [name for name in ("media", "annotation", "audio", *tables) if row.get(name)]
         files = {name: self._file(row[name], f"{where}, {name}") for name in kinds}
         fps = _positive(row["fps"], f"{where}, fps") if row.get("fps") else None
         return Recording(
             session=row["session"],
             subject=row["subject"],
-            media=files["media"],
+            media=files.get("media"),
             audio=files.get("audio"),
             fps=fps or self.options.fps,
+            features={
+                name.removeprefix(_FEATURES): read_features(files[name], self.options.delimiter, self.runtime.report)
+                for name in tables
+                if name in files
+            },
             annotations=read_annotation(files["annotation"], self.options, fps),
             split=row.get("split") or None,
-            metadata={name: cell for name, cell in row.items() if cell and name not in (*_REQUIRED, *_OPTIONAL)},
+            metadata={name: cell for name, cell in row.items() if cell and name not in (*_KNOWN, *tables)},
         )
 
     def _file(self, name: str, where: str) -> Path:
@@ -83,24 +96,29 @@ def _read_manifest(path: Path, delimiter: str) -> Table:
     """The manifest's table, with the columns LaScA knows in lower case and every required one there."""
     if not path.is_file():
         raise DatasetError(f"{path}: no such manifest; name a CSV or Parquet file with -o manifest.path=FILE")
-    parquet = path.suffix.lower() in (".parquet", ".pq")
-    table = _read_parquet(path) if parquet else read_table(path, _REQUIRED, delimiter)
-    for name in _REQUIRED:
+    table = _read_parquet(path) if is_parquet(path) else read_table(path, (*_REQUIRED, "media"), delimiter)
+    table = replace(table, columns=tuple(map(_canonical, table.columns)))
+    require_distinct(path, table.columns)
+    tables = [name for name in table.columns if name.startswith(_FEATURES)]
+    for name in (*_REQUIRED, *(() if tables else ("media",))):
         table.require(name)
+    if _FEATURES in tables:
+        raise DatasetError(f"{path}, row 1: the column {_FEATURES!r} names no extractor, as features:blendshape does")
     if not table.rows:
         raise DatasetError(f"{path}: there is no row below the header")
-    known = (*_REQUIRED, *_OPTIONAL)
-    return replace(table, columns=tuple(name.lower() if name.lower() in known else name for name in table.columns))
+    return table
+
+
+def _canonical(name: str) -> str:
+    """The name in lower case, if it is one LaScA knows."""
+    lower = name.lower()
+    if lower.startswith(_FEATURES):
+        return _FEATURES + lower.removeprefix(_FEATURES).strip()
+    return lower if lower in _KNOWN else name
 
 
 def _read_parquet(path: Path) -> Table:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.read_table(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DatasetError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from None
+    table = read_parquet(path)
     columns = [["" if cell is None else str(cell) for cell in column.to_pylist()] for column in table.columns]
     return Table(path, tuple(table.column_names), tuple(enumerate(zip(*columns, strict=True), start=1)), delimiter=None)
 

@@ -67,7 +67,9 @@ class AnnotationOptions(Options):
         gt=0,
         description="frames a second, for annotations by frame; the manifest's column fps goes before",
     )
-    delimiter: Literal["auto", ",", ";", "\t"] = Field(default="auto", description="between the columns of CSV files")
+    delimiter: Literal["auto", ",", ";", "\t"] = Field(
+        default="auto", description="between the columns of CSV files: manifest, annotations and features"
+    )
 
     @field_validator("scale")
     @classmethod
@@ -81,5 +83,6 @@ class ManifestOptions(AnnotationOptions):
     """Options of ``manifest``."""
 
     path: Path = Field(
-        description="CSV or Parquet file with columns session, subject, media, annotation; optionally audio, fps, split"
+        description="CSV or Parquet file with columns session, subject, annotation, and media or ready feature tables "
+        "(features:EXTRACTOR, for instance features:mfcc) or both; optionally audio, fps, split"
     )

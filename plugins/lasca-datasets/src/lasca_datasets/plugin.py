@@ -14,7 +14,7 @@ def lasca_register_datasets() -> Iterator[DatasetSpec]:
         name="manifest",
         target="lasca_datasets.manifest:Manifest",
         options="lasca_datasets.options:ManifestOptions",
-        summary="Your own recordings: a CSV or Parquet file of session, subject, media and annotation",
+        summary="Your own recordings: a CSV or Parquet file of session, subject, annotation, and media or features",
     )
     yield DatasetSpec(
         name="puppet",

@@ -1,16 +1,21 @@
-"""Reads delimited text as people and spreadsheets write it: any delimiter, a byte order mark, blank lines."""
+"""Reads tables as people and programs write them: CSV with any delimiter, byte order mark and blank lines; Parquet."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lasca_core.api import DatasetError
 
+if TYPE_CHECKING:
+    import pyarrow
+
 _DELIMITERS = (",", ";", "\t")
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
+_SHOWN = 8  # column names in an error message
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,9 @@ class Table:
         """The column called ``name``, whatever its case; raises ``DatasetError`` if there is none."""
         column = self.find(name)
         if column is None:
-            found = ", ".join(map(repr, self.columns))
+            found = ", ".join(map(repr, self.columns[:_SHOWN]))
+            if (more := len(self.columns) - _SHOWN) > 0:
+                found += f" and {more} more"
             split = f"; columns split at every {_NAMES[self.delimiter]}" if self.delimiter else ""
             raise DatasetError(f"{self.path}: no column {name!r} (found {found}{split})")
         return column
@@ -36,12 +43,16 @@ class Table:
         """The column called ``name``, whatever its case, or None."""
         return next((column for column in self.columns if column.casefold() == name.casefold()), None)
 
-    def record(self, row: int, cells: tuple[str, ...]) -> dict[str, str]:
-        """Column -> cell of one row. Raises ``DatasetError`` naming the row if cells are missing or surplus."""
+    def check(self, row: int, cells: tuple[str, ...]) -> None:
+        """Raise ``DatasetError`` naming the row if cells are missing or surplus."""
         surplus = any(cell.strip() for cell in cells[len(self.columns) :])
         if surplus or len(cells) < len(self.columns):
             count = len(self.columns)
             raise DatasetError(f"{self.path}, row {row}: {len(cells)} cells, but the header names {count} columns")
+
+    def record(self, row: int, cells: tuple[str, ...]) -> dict[str, str]:
+        """Column -> cell of one row. Raises ``DatasetError`` naming the row if cells are missing or surplus."""
+        self.check(row, cells)
         return dict(zip(self.columns, cells, strict=False))
 
     def number(self, row: int, column: str, cell: str) -> float:
@@ -82,10 +93,35 @@ def read_table(path: Path, wanted: Collection[str], delimiter: str = "auto") -> 
             rows.append((reader.line_num, tuple(cells)))
     except csv.Error as error:
         raise DatasetError(f"{path}, row {reader.line_num}: not readable as a table: {error}") from None
+    require_distinct(path, columns)
+    return Table(path, columns, tuple(rows), delimiter)
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether the file's name says that it is Parquet."""
+    return path.suffix.lower() in (".parquet", ".pq")
+
+
+def read_parquet(path: Path) -> pyarrow.Table:
+    """The table in the Parquet file ``path``. Raises ``DatasetError`` if the file cannot be read as one."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            table = file.read()
+        names = table.column_names
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from None
+    require_distinct(path, names)
+    return table
+
+
+def require_distinct(path: Path, columns: Sequence[str]) -> None:
+    """Raise ``DatasetError`` if two columns have one name."""
     repeated = next((name for name in columns if columns.count(name) > 1), None)
     if repeated is not None:
         raise DatasetError(f"{path}, row 1: the column {repeated!r} is there twice")
-    return Table(path, columns, tuple(rows), delimiter)
 
 
 def _fitness(header: str, delimiter: str, wanted: Collection[str]) -> tuple[int, int]:

@@ -1,5 +1,4 @@
-"""A synthetic voice after the source-filter model: glottal pulses and breath through formants, in syllables and
-phrases.
+"""Speaks syllables with a synthetic voice after the source-filter model: glottal pulses and breath through formants.
 
 Arousal raises pitch, loudness, pace, the first formant and the share of high frequencies, and shortens the pauses;
 valence lifts pitch and the upper formants a little, as a smile does. Declination, accents and a mood of its own,
