@@ -130,6 +130,7 @@ class Trace(_Tensors):
     def __post_init__(self) -> None:
         _check(self.times.ndim == 1, self, "times must be [T]")
         _check(self.values.shape == self.times.shape == self.valid.shape, self, "values and valid must be [T]")
+        _check_finite(self.times, self, "times")
         _check(bool((self.times.diff() > 0).all()), self, "times must be ascending, without repetition")
         _check_mask(self.valid, self, "valid")
         _check(self.scale[0] < self.scale[1], self, "scale must be (lowest, highest)")
@@ -157,6 +158,7 @@ class Track(_Tensors):
         _check(self.values.ndim == 2 and self.values.shape[1] == len(self.names), self, "values must be [T, F]")
         _check(self.times.shape == self.valid.shape == self.values.shape[:1], self, "times and valid must be [T]")
         _check_mask(self.valid, self, "valid")
+        _check_finite(self.times, self, "times")
         _check(bool((self.times.diff() > 0).all()), self, "times must be ascending, without repetition")
         _check(self.signed <= set(self.names), self, "signed must be a subset of names")
         _check_finite(self.values, self, "values")
@@ -230,7 +232,9 @@ class Windows(_Tensors):
         for name in ("valid", "starts", "ends", "session"):
             _check(getattr(self, name).shape == count, self, f"{name} must be [W]")
         _check_mask(self.valid, self, "valid")
+        _check(len(set(self.names)) == len(self.names), self, "names must be distinct")
         _check(self.signed <= set(self.names), self, "signed must be a subset of names")
+        _check(bool((self.ends > self.starts).all()), self, "every window must end after it starts")
         _check(bool((self.session.diff() >= 0).all()), self, "the windows of one session must be consecutive rows")
         _check_finite(self.values, self, "values")
 

@@ -16,13 +16,19 @@ from torch import Tensor
 from lasca_core.api import Saliency
 from lasca_core.testing import make_runtime
 
-KINDS = ("uniform", "sparse", "five levels", "three levels", "mirrored", "narrow", "large")
+KINDS = ("uniform", "sparse", "five levels", "three levels", "mirrored", "narrow", "large", "bin edges")
 
 
 def rows_of(kind: str, count: int, features: int, seed: int = 0) -> Tensor:
-    """float32 [count, features]; ``mirrored`` and the levels are full of ties, ``narrow`` spans a few float32 steps."""
+    """float32 [count, features].
+
+    ``mirrored`` and the levels are full of ties, ``narrow`` spans a few float32 steps
+    and ``bin edges`` lie where 256 bins meet, as far as float32 can say it.
+    """
     rng = np.random.default_rng(seed)
     half = rng.random((count, (features + 1) // 2))
+    edges = rng.integers(0, 257, (count, features))
+    edges[:, 0], edges[:, -1] = 0, 256
     values = {
         "uniform": lambda: rng.random((count, features)),
         "sparse": lambda: rng.beta(0.3, 2.0, (count, features)),
@@ -31,6 +37,7 @@ def rows_of(kind: str, count: int, features: int, seed: int = 0) -> Tensor:
         "mirrored": lambda: np.concatenate([half, 1 - half], axis=1)[:, :features],
         "narrow": lambda: 1 + rng.random((count, features)) * 1e-6,
         "large": lambda: rng.normal(size=(count, features)) * 1e6,
+        "bin edges": lambda: edges * rng.uniform(0.05, 4, (count, 1)) / 256,
     }[kind]()
     return torch.from_numpy(values.astype(np.float32))
 
@@ -79,6 +86,11 @@ def test_exact_mask_leaves_the_least_variance_inside_the_two_classes(tmp_path: P
         np.testing.assert_array_equal(mask, cuts[int(np.argmin(inside))])
 
 
+def test_the_threshold_of_a_row_of_equal_values_is_infinite() -> None:
+    values = torch.full((2, 5), 0.25)
+    assert threshold_exact(values).tolist() == threshold_histogram(values).tolist() == [float("inf")] * 2
+
+
 def test_exact_threshold_lies_midway_between_the_classes() -> None:
     assert threshold_exact(torch.tensor([[0.0, 0.125, 0.75, 1.0]])).tolist() == [0.4375]
 
@@ -104,6 +116,12 @@ def test_histogram_mask_is_scikit_images_on_every_row(tmp_path: Path, kind: str,
     expected = np.stack([row > threshold_otsu(row) for row in wide])
     share = (found == expected).all(axis=1).mean()
     assert share == 1.0, f"only {share:.2%} of the rows agree"
+
+
+def test_histogram_variant_decides_even_ties_between_cuts_as_scikit_images_rounding_does(tmp_path: Path) -> None:
+    values = rows_of("mirrored", 2500, 300, seed=300)[[2238]]
+    found = select(tmp_path, values, "histogram").mask.numpy()
+    np.testing.assert_array_equal(found, [row > threshold_otsu(row) for row in values.double().numpy()])
 
 
 @pytest.mark.slow
