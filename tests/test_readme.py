@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+
 from lasca_core.cli import main as cli
 from lasca_core.cli.common import Settings
 from lasca_core.host.plugins import KINDS, discover
