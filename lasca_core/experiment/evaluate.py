@@ -201,9 +201,7 @@ def _run_variant(
     task_of = _problem_maker(pipeline, representations, variant, pairs, group, needed)
     with pipeline.runtime.report.task(f"train {target} / {variant}", len(plan)) as progress:
         for portion in _portions(plan, task_of):
-            with pipeline.stage("train") as stage:
-                models = pipeline.learner.component.fit_many([problem for _, problem, _, _ in portion])
-                stage.computed += len(models)
+            models = pipeline.fit([problem for _, problem, _, _ in portion])
             with pipeline.stage("test"):
                 for (seed, fold, _, test), (_, _, scale, delta), model in zip(
                     [entry for entry, *_ in portion], portion, models, strict=True
@@ -367,6 +365,5 @@ def train_final(
     delta, layout = differences({name: blocks[name] for name in BLOCKS[variant]}, names, pairs)
     rows = torch.arange(len(pairs), device=delta.device)
     problem, scale = make_problem(delta, layout, pairs, material.subject[pairs.later], rows, pipeline.runtime.seed)
-    with pipeline.stage("train"):
-        (model,) = pipeline.learner.component.fit_many([problem])
+    (model,) = pipeline.fit([problem])
     return model, scale

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lasca_core.contract.errors import ContractError, MediaError, OptionError
-from lasca_core.contract.protocols import Task
+from lasca_core.contract.protocols import Model, Task
 from lasca_core.contract.types import (
     Embeddings,
     Lexicon,
     LexiconContext,
+    Problem,
     Recording,
     Saliency,
     StageInfo,
@@ -24,7 +25,7 @@ from lasca_core.contract.types import (
 from lasca_core.experiment.components import Built, build_component
 from lasca_core.experiment.config import Config
 from lasca_core.host.plugins import Registry
-from lasca_core.host.runtime import HostRuntime
+from lasca_core.host.runtime import HostRuntime, torch_threads
 from lasca_core.host.store import key_of
 from lasca_core.steps import wording
 from lasca_core.steps.media import media_files, open_media
@@ -290,6 +291,14 @@ class Pipeline:
             words = wording.write(saliency, windows.names, lexicon, encoder.count_tokens, encoder.max_tokens)
         text = self.embed(words.texts).vectors[words.index] if embed else None
         return Representation(normalized, saliency, words, text)
+
+    def fit(self, problems: Sequence[Problem]) -> list[Model]:
+        """One model for each problem, on one CPU thread: a batch of 200 rows is too little work to share, and on a busy
+        machine a second thread made training twenty times slower (240 x 457: 0.09 s against 1.9 s)."""
+        with self.stage("train") as stage, torch_threads(1):
+            models: list[Model] = self.learner.component.fit_many(problems)
+            stage.computed += len(models)
+            return models
 
     def embed(self, texts: Sequence[str]) -> Embeddings:
         """One vector a text; texts encoded before, in any run, come from the store and load no model."""
