@@ -32,3 +32,9 @@ def test_a_column_that_never_changes_is_left_as_it_is() -> None:
 @pytest.mark.parametrize("columns", [0, 3])
 def test_without_pairs_the_scale_is_one(columns: int) -> None:
     assert column_scale(torch.zeros(0, columns)).tolist() == [1.0] * columns
+
+
+def test_jitter_below_the_floor_is_not_blown_up_to_unit_variance() -> None:
+    delta = torch.tensor([[1e-5, 0.4, 1e-5], [-1e-5, -0.4, -1e-5]])
+    layout = (Block("features", 0, 2), Block("text", 2, 3))
+    assert column_scale(delta, layout, 0.05).tolist() == pytest.approx([0.05, 0.4, 1e-5])

@@ -91,11 +91,14 @@ class ToyDataset(Component):
         if self.options.fault == "no face" and subject == 1:
             valid[:] = False
         values[~valid] = 0
+        annotations = self._trace(times, valence)
+        if self.options.fault == "flat arousal":
+            annotations["arousal"] = Trace(times, torch.zeros(count), torch.ones(count, dtype=torch.bool))
         name = "the only one" if self.options.fault == "one subject" else f"person {subject}"
         if self.options.fault == "no media" and subject == 2:
-            return Recording(f"session {subject}", name, annotations=self._trace(times, valence))
+            return Recording(f"session {subject}", name, annotations=annotations)
         track = Track(NAMES, values, times, valid, frozenset({"pitch_angle"}))
-        return Recording(f"session {subject}", name, features={"toy": track}, annotations=self._trace(times, valence))
+        return Recording(f"session {subject}", name, features={"toy": track}, annotations=annotations)
 
     def _trace(self, times: torch.Tensor, values: torch.Tensor) -> dict[str, Trace]:
         return {"valence": Trace(times, values, torch.ones(len(times), dtype=torch.bool))}

@@ -101,14 +101,21 @@ def common_options(function: FuncT) -> FuncT:
     return function
 
 
-def device_options(function: FuncT) -> FuncT:
-    """``--device`` and ``--seed``, for commands that compute."""
-    function = click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")(
-        function
-    )
+def device_option(function: FuncT) -> FuncT:
+    """``--device``, for commands that compute."""
     return click.option(
         "--device", default="auto", show_default=True, help="auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:1, mps."
     )(function)
+
+
+SECONDS = click.FloatRange(min=0.01)
+"""A length of time that a person may give."""
+
+
+def fps_option(function: FuncT) -> FuncT:
+    """``--fps``, for folders of images."""
+    rate = click.FloatRange(min=0, min_open=True)
+    return click.option("--fps", type=rate, help="Frames a second of a folder of images (default: 30).")(function)
 
 
 def option_option(function: FuncT) -> FuncT:

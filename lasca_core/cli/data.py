@@ -31,15 +31,13 @@ def list_datasets(settings: Settings) -> None:
     print_table(("name", "recordings", "license", "summary"), rows)
 
 
-def _recordings(
-    settings: Settings, name: str, assignments: tuple[str, ...], seed: int = 0
-) -> tuple[Any, list[Recording]]:
+def _recordings(settings: Settings, name: str, assignments: tuple[str, ...]) -> tuple[Any, list[Recording]]:
     from lasca_core.experiment.components import build_component
     from lasca_core.experiment.config import resolve
 
     config = resolve(chosen={"dataset": name}, assignments=assignments)
     built = build_component(
-        settings.registry, settings.runtime("cpu", seed), "dataset", name, config.values_for("dataset", name)
+        settings.registry, settings.runtime("cpu"), "dataset", name, config.values_for("dataset", name)
     )
     return built, list(built.component.sessions())
 
@@ -57,7 +55,8 @@ def make(settings: Settings, name: str, assignments: tuple[str, ...]) -> None:
             f"dataset {name!r} holds real recordings and cannot be made; `lasca data check {name}` reads it"
         )
     built, recordings = _recordings(settings, name, assignments)
-    click.echo(f"{len(recordings)} synthetic recordings in {built.component.folder}")
+    folder = getattr(built.component, "folder", None)
+    click.echo(f"{len(recordings)} synthetic recordings{f' in {folder}' if folder else ''}")
 
 
 @data.command()
@@ -65,7 +64,7 @@ def make(settings: Settings, name: str, assignments: tuple[str, ...]) -> None:
 @click.option(
     "--window",
     "lengths",
-    type=float,
+    type=click.FloatRange(min=0, min_open=True),
     multiple=True,
     default=(3.0, 5.0),
     show_default=True,
@@ -74,7 +73,7 @@ def make(settings: Settings, name: str, assignments: tuple[str, ...]) -> None:
 @click.option(
     "--tau",
     "thresholds",
-    type=float,
+    type=click.FloatRange(min=0),
     multiple=True,
     default=(0.1, 0.2),
     show_default=True,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lasca_core.cli.common import Settings, common_options, device_options, option_option
+from lasca_core.cli.common import Settings, common_options, device_option, fps_option, option_option
 from lasca_core.contract.errors import LascaError, MediaError, OptionError
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder for the Parquet files.",
 )
-@click.option("--fps", type=float, help="Frames a second of a folder of images (default: 30).")
+@fps_option
 @option_option
-@device_options
+@device_option
 @common_options
 @click.pass_obj
 def extract(
@@ -44,7 +44,6 @@ def extract(
     fps: float | None,
     assignments: tuple[str, ...],
     device: str,
-    seed: int,
 ) -> None:
     """Write OUTPUT/<name>.<extractor>.parquet for each MEDIA: columns time (seconds), valid, and one for each feature.
 
@@ -62,7 +61,7 @@ def extract(
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise OptionError(f"two of the recordings are named {twice!r}; extract them to different --output folders")
-    runtime = settings.runtime(device, seed)
+    runtime = settings.runtime(device)
     config = resolve(chosen={"extractors": extractors}, assignments=assignments)
     pipeline = Pipeline(config, settings.registry, runtime)
     failed: list[LascaError] = []

@@ -113,6 +113,10 @@ def _guarded(settings: Settings) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone; Python flushes once more
         return 0
+    except OSError as error:  # of our own files StoreError and MediaError speak; this is stdout, or the unforeseen
+        if settings.debug:
+            raise
+        return _say(f"{error.filename or 'output'} cannot be read or written ({error.strerror or error})", 2)
     except Exception as error:
         if settings.debug:
             raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lasca_core.cli.common import Settings, common_options, device_options, print_json
+from lasca_core.cli.common import SECONDS, Settings, common_options, device_option, fps_option, print_json
 from lasca_core.contract.errors import OptionError
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     help="A run's folder (runs/latest) or its model/.",
 )
 @click.option("--target", "targets", multiple=True, help="Affect dimension (repeatable; default: all the model knows).")
-@click.option("--window", type=float, help="Length of a window in seconds (default: as in training).")
-@click.option("--hop", type=float, help="Seconds from one window to the next (default: the window's length).")
+@click.option("--window", type=SECONDS, help="Length of a window in seconds (default: as in training).")
+@click.option("--hop", type=SECONDS, help="Seconds from one window to the next (default: --window, or as in training).")
 @click.option("--audio", type=click.Path(path_type=Path), help="A separate sound file.")
-@click.option("--fps", type=float, help="Frames a second of a folder of images (default: 30).")
+@fps_option
 @click.option(
     "--cues",
     "count",
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print one row a window as CSV.")
-@device_options
+@device_option
 @common_options
 @click.pass_obj
 def predict(
@@ -54,7 +54,6 @@ def predict(
     as_json: bool,
     as_csv: bool,
     device: str,
-    seed: int,
 ) -> None:
     """Say for each window of MEDIA whether affect rose or fell since the window before, how surely, and which cues in
     the face and voice stand out, in words.
@@ -65,10 +64,6 @@ def predict(
     """
     if as_json and as_csv:
         raise OptionError("--json and --csv: choose one of them")
-    if window is not None and window <= 0:
-        raise OptionError(f"--window {window:g}: must be more than 0 seconds")
-    if hop is not None and hop <= 0:
-        raise OptionError(f"--hop {hop:g}: must be more than 0 seconds")
 
     from lasca_core.contract.types import Recording
     from lasca_core.experiment import model as models
@@ -77,11 +72,15 @@ def predict(
 
     open_media(media, audio=audio, fps=fps)  # says at once what is wrong with the file
     saved = models.load(model_path)
-    runtime = settings.runtime(device, seed)
+    runtime = settings.runtime(device)
     overrides = {"length": window, "hop": hop if hop is not None else window}
     pipeline = models.restore(
         saved, settings.registry, runtime, {key: value for key, value in overrides.items() if value is not None}
     )
+    about = {"variant": saved.variant, **(saved.training or {})}
+    if about.get("synthetic"):
+        made = f"the model was trained on {about['dataset']}, which is synthetic"
+        runtime.report.note(f"{made}: the cues are measured, its directions on real people are not to be trusted")
     trained = saved.config["windows"]["length"]
     if window is not None and window != trained:
         runtime.report.note(f"the model was trained on windows of {trained:g} s and is used on windows of {window:g} s")
@@ -91,11 +90,13 @@ def predict(
     finally:
         pipeline.close()
     if as_json:
-        print_json({"media": str(media), "model": str(model_path), "windows": [_as_dict(row) for row in rows]})
+        windows = [_as_dict(row) for row in rows]
+        print_json({"media": str(media), "model": str(model_path), "trained": about, "windows": windows})
     elif as_csv:
         _print_csv(rows, targets or tuple(saved.heads), count)
     else:
         _print_rows(rows, count)
+        runtime.report.note("+ = salient now, and not in the window it is compared with")
 
 
 def _print_rows(rows: list[WindowPrediction], count: int) -> None:
@@ -113,7 +114,6 @@ def _print_rows(rows: list[WindowPrediction], count: int) -> None:
             click.echo(f"             {'+' if cue.new else ' '} {cue.feature}: {cue.words}")
         if len(row.cues) > count:
             click.echo(f"               and {len(row.cues) - count} more salient cues")
-    click.echo("+ = salient now, and not in the window before", err=True)
 
 
 def _as_dict(row: WindowPrediction) -> dict[str, Any]:

@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from lasca_core.cli.common import Settings, common_options, device_options, option_option, print_json, print_table
+from lasca_core.cli.common import (
+    SECONDS,
+    Settings,
+    common_options,
+    device_option,
+    option_option,
+    print_json,
+    print_table,
+)
 
 
 @click.command(short_help="Extract, describe, encode, train and evaluate: the main job.")
@@ -20,7 +28,8 @@ from lasca_core.cli.common import Settings, common_options, device_options, opti
 @click.option(
     "--target", "targets", multiple=True, help="Affect dimension (repeatable; default: all that are annotated)."
 )
-@click.option("--window", type=float, help="Length of a window in seconds (default: 3).")
+@click.option("--window", type=SECONDS, help="Length of a window in seconds (default: 3).")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of everything random (default: 0).")
 @click.option("--preset", help="A configuration that ships with LaScA: paper.")
 @click.option("--config", "file", type=click.Path(path_type=Path), help="TOML file, or the run.json of an earlier run.")
 @option_option
@@ -32,7 +41,7 @@ from lasca_core.cli.common import Settings, common_options, device_options, opti
     help="Folder in which the run's folder is made.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-@device_options
+@device_option
 @common_options
 @click.pass_obj
 def run(
@@ -51,7 +60,7 @@ def run(
     output: Path,
     as_json: bool,
     device: str,
-    seed: int,
+    seed: int | None,
 ) -> None:
     """Extract features, describe and encode the salient ones, train, evaluate, and save the model.
 
@@ -70,6 +79,7 @@ def run(
         "encoder": encoder,
         "learner": learner,
         "targets": targets or None,
+        "seed": seed,
     }
     registry = settings.registry
     if window is not None:
@@ -80,7 +90,7 @@ def run(
     from lasca_core.experiment.config import resolve
 
     config = resolve(preset=preset, file=file, chosen=chosen, assignments=assignments)
-    runtime = settings.runtime(device, seed)
+    runtime = settings.runtime(device, config.run.seed)
     if dataset is None and config.run.dataset == "puppet":
         runtime.report.note("no --dataset given: using the built-in puppet")
     finished = experiment.run(config, registry, runtime, output, command_line())
@@ -112,6 +122,7 @@ def _show(record: dict[str, Any], metrics: dict[str, Any]) -> None:
 
 
 def _show_target(target: str, found: dict[str, Any], *, synthetic: bool) -> None:
+    """The table of one target: means over folds and their standard deviation, then what fused adds."""
     pairs = found["pairs"]
     dropped = ", ".join(f"{count} {reason}" for reason, count in pairs["dropped"].items() if count)
     title = (
@@ -130,12 +141,17 @@ def _show_target(target: str, found: dict[str, Any], *, synthetic: bool) -> None
         for name, row in found["variants"].items()
     ]
     print_table(("variant", "accuracy", "balanced", "AUC", "parameters", "seconds"), rows, title=title, numeric=1)
+    from lasca_core.experiment.metrics import FEWEST_SUBJECTS
+
     for name, interval in found["comparisons"].items():
         verdict = "" if interval["shown"] else ": not shown"
+        if interval["subjects"] < FEWEST_SUBJECTS:
+            verdict = f": too few subjects to tell ({interval['subjects']})"
         click.echo(
             f"  {name} = {interval['difference']:+.3f} [{interval['low']:+.3f}, {interval['high']:+.3f}]{verdict}"
-            f" ({interval['confidence']:.0%} interval over subjects)"
         )
+    if found["comparisons"]:
+        click.echo(f"  (over all pairs; {interval['confidence']:.0%} intervals over {interval['subjects']} subjects)")
 
 
 def _number(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import json
@@ -54,13 +55,12 @@ def new_folder(root: Path) -> Path:
 
 def point_latest(folder: Path) -> None:
     """Make ``latest`` beside the run folder point to it, where the file system has symbolic links."""
-    link = folder.parent / "latest"
-    try:
-        temporary = folder.parent / f".latest-{secrets.token_hex(4)}"
+    temporary = folder.parent / f".latest-{secrets.token_hex(4)}"
+    with contextlib.suppress(OSError):  # convenience only: some file systems have no links
         temporary.symlink_to(folder.name)
-        os.replace(temporary, link)
-    except OSError:
-        return  # convenience only: some file systems have no links
+        os.replace(temporary, folder.parent / "latest")
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -106,8 +106,8 @@ def resolved_tables(config: Config, components: Sequence[Built]) -> dict[str, An
         result[name] = {key: options[key] for key in model.model_fields if options[key] is not None}
     for built in components:
         options = {key: value for key, value in built.options.model_dump(mode="json").items() if value is not None}
-        table = built.spec.name if built.spec.kind == "extractor" else built.spec.kind
-        result.setdefault(table, {}).update(options)
+        shared = sum(other.spec.name == built.spec.name for other in components) > 1
+        result.setdefault(built.spec.kind if shared else built.spec.name, {}).update(options)
     return result
 
 

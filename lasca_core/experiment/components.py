@@ -88,6 +88,12 @@ def options_model(registered: Registered) -> type[Options]:
             f"{registered.spec.kind} {registered.spec.name!r} of {registered.plugin}: "
             f"{registered.spec.options} is no Options model"
         )
+    from lasca_core.experiment.config import STAGES
+
+    stage = STAGES.get(registered.spec.kind)
+    taken = sorted(set(model.model_fields) & set(stage.model_fields)) if stage is not None else []
+    if taken:
+        raise ContractError(f"{registered}: its option {taken[0]!r} has the name of an option of the stage; rename it")
     return model
 
 

@@ -10,14 +10,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lasca_core.contract.errors import OptionError
 from lasca_core.host.options import Options, build, parse_assignment, read_config
 from lasca_core.host.plugins import KINDS
 from lasca_core.steps.normalize import Strategy
 from lasca_core.steps.pairs import Threshold
-from lasca_core.steps.windows import Statistic
+from lasca_core.steps.windows import Statistic, stride
 
 Variant = Literal["majority", "features", "mask", "text", "fused", "shuffled"]
 
@@ -33,6 +33,7 @@ class RunOptions(Options):
     encoder: str = Field("minilm", description="sentence encoder")
     learner: str = Field("mlp", description="preference learner")
     dataset: str = Field("puppet", description="dataset of annotated recordings")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of everything random")
     targets: tuple[str, ...] = Field(
         (), description="affect dimensions to learn; empty: all that the dataset annotates"
     )
@@ -47,7 +48,7 @@ class WindowOptions(Options):
 
     length: float = Field(3.0, gt=0, description="length of a window in seconds")
     hop: float | None = Field(
-        None, gt=0, description="seconds from one window's start to the next one's; default: the length"
+        None, ge=0.01, description="seconds from one window's start to the next one's; default: the length"
     )
     statistic: Statistic = Field(
         "mean", description="what is kept of the valid frames of a window: mean, or mean and standard deviation"
@@ -55,6 +56,10 @@ class WindowOptions(Options):
     min_valid: float = Field(
         0.5, ge=0, le=1, description="a window is valid if valid frames cover at least this share of its time"
     )
+
+    def stride(self) -> int:
+        """How many rows later the next window lies that does not overlap a given one."""
+        return stride(self.length, self.hop or self.length)
 
 
 class NormalizeOptions(Options):
@@ -70,6 +75,10 @@ class NormalizeOptions(Options):
         description="times the range below which a feature does not really change, as its extractor states it: a "
         "smaller range is not blown up to [0, 1]; 0: plain min-max, as published",
     )
+
+    def scale_floor(self) -> float:
+        """The least by which differences of features are divided before the learner: a twentieth of the resolution."""
+        return 0.05 * self.resolution if self.strategy != "none" else 0.0
 
 
 class SaliencyStage(Options):
@@ -116,9 +125,16 @@ class EvaluateOptions(Options):
         "descriptions permuted among features",
     )  # fmt: skip
     bootstrap: int = Field(
-        2000, ge=0, description="resamples of subjects for the interval of fused - features; 0: no interval"
+        2000, ge=0, le=100_000, description="resamples of subjects for the interval of fused - features; 0: no interval"
     )
     confidence: float = Field(0.95, gt=0, lt=1, description="coverage of that interval")
+
+    @field_validator("variants")
+    @classmethod
+    def _distinct(cls, variants: tuple[Variant, ...]) -> tuple[Variant, ...]:
+        if len(set(variants)) < len(variants):
+            raise ValueError("names a variant twice")
+        return variants
 
 
 STAGES: dict[str, type[Options]] = {
@@ -157,15 +173,6 @@ class Config:
         """Option values for one component: those given for its kind, then those given for its name."""
         return {**self.components.get(kind, {}), **self.components.get(name, {})}
 
-    def tables(self) -> dict[str, dict[str, Any]]:
-        """All resolved stage options and given component options, as the tables of a configuration file."""
-        tables = {name: getattr(self, name).model_dump(mode="json") for name in STAGES}
-        for name, values in self.components.items():
-            tables.setdefault(name, {}).update(values)
-        return {
-            name: {key: value for key, value in table.items() if value is not None} for name, table in tables.items()
-        }
-
 
 def resolve(
     *,
@@ -186,19 +193,27 @@ def resolve(
     if preset is not None:
         content, provenance = _read_preset(preset)
         _merge(merged, content, f"preset {preset}")
-    if file is not None:
-        _merge(merged, _read_file(file), str(file))
     if tables is not None:
         _merge(merged, tables, "configuration")
+    if file is not None and file.suffix == ".json":
+        content, recorded = _read_record(file)
+        _merge(merged, content, str(file))
+        provenance = provenance or recorded
+    optional = frozenset(merged)  # written for all components of some run: those not chosen now do not matter
+    if file is not None and file.suffix != ".json":
+        content = read_config(file)
+        _merge(merged, content, str(file))
+        optional -= content.keys()
     if chosen:
         _merge(merged, {"run": {key: value for key, value in chosen.items() if value is not None}}, "command line")
     for text in assignments:
         stage, key, value = parse_assignment(text)
         merged.setdefault(stage, {})[key] = value
-    return _check(merged, provenance)
+        optional -= {stage}
+    return _check(merged, provenance, optional)
 
 
-def _check(tables: dict[str, dict[str, Any]], provenance: tuple[str, str] | None) -> Config:
+def _check(tables: dict[str, dict[str, Any]], provenance: tuple[str, str] | None, optional: frozenset[str]) -> Config:
     stages: dict[str, Options] = {}
     for name, model in STAGES.items():
         given = tables.get(name, {})
@@ -206,31 +221,37 @@ def _check(tables: dict[str, dict[str, Any]], provenance: tuple[str, str] | None
         stages[name] = build(model, own, name)
     run = stages["run"]
     assert isinstance(run, RunOptions)
-    components: dict[str, dict[str, Any]] = {}
     kinds_of: dict[str, list[str]] = {}
     for kind in KINDS:
         for name in run.names(kind):
             kinds_of.setdefault(name, []).append(kind)
+    components: dict[str, dict[str, Any]] = {}
     for table, given in tables.items():
         own_keys = STAGES[table].model_fields if table in STAGES else {}
         rest = {key: value for key, value in given.items() if key not in own_keys}
         if table in KINDS or table in kinds_of:
-            kinds = kinds_of.get(table, [])
-            if rest and len(kinds) > 1 and table not in KINDS:
-                key = next(iter(rest))
-                ways = " or ".join(f"{kind}.{key}" for kind in kinds)
-                raise OptionError(f"option {table}.{key}: {' and '.join(kinds)} are both named {table!r}; write {ways}")
             if rest:
-                components[table] = rest
-        elif table not in STAGES:
-            known = sorted({*STAGES, *KINDS, *kinds_of})
-            near = difflib.get_close_matches(table, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-            key = next(iter(given), "...")
-            raise OptionError(
-                f"option {table}.{key}: there is no stage {table!r} and no such component in this run; {hint}"
-            )
+                components[table] = _unambiguous(table, rest, kinds_of)
+        elif table not in STAGES and table not in optional:
+            raise OptionError(_explain_unknown_table(table, given, kinds_of))
     return Config(**stages, components=components, preset=provenance)  # type: ignore[arg-type]
+
+
+def _unambiguous(table: str, values: dict[str, Any], kinds_of: Mapping[str, list[str]]) -> dict[str, Any]:
+    kinds = kinds_of.get(table, [])
+    if len(kinds) > 1 and table not in KINDS:
+        key = next(iter(values))
+        ways = " or ".join(f"{kind}.{key}" for kind in kinds)
+        raise OptionError(f"option {table}.{key}: {' and '.join(kinds)} are both named {table!r}; write {ways}")
+    return values
+
+
+def _explain_unknown_table(table: str, values: Mapping[str, Any], kinds_of: Mapping[str, list[str]]) -> str:
+    known = sorted({*STAGES, *KINDS, *kinds_of})
+    near = difflib.get_close_matches(table, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    key = next(iter(values), "...")
+    return f"option {table}.{key}: there is no stage {table!r} and no such component in this run; {hint}"
 
 
 def _merge(tables: dict[str, dict[str, Any]], content: Mapping[str, Any], where: str) -> None:
@@ -242,17 +263,20 @@ def _merge(tables: dict[str, dict[str, Any]], content: Mapping[str, Any], where:
         tables.setdefault(name, {}).update(table)
 
 
-def _read_file(path: Path) -> dict[str, Any]:
-    if path.suffix != ".json":
-        return read_config(path)
+def _read_record(path: Path) -> tuple[dict[str, Any], tuple[str, str] | None]:
+    """The configuration and the preset in the ``run.json`` of an earlier run."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        config: dict[str, Any] = content["config"]
+        config, preset = content["config"], content.get("preset")
+        if not isinstance(config, dict):
+            raise TypeError("config is no table")
+        return config, (preset["name"], preset["sha256"]) if preset else None
     except FileNotFoundError:
         raise OptionError(f"configuration file {path} does not exist") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
         raise OptionError(f"configuration file {path} is not the run.json of a run") from None
-    return config
+    except OSError as error:
+        raise OptionError(f"configuration file {path} cannot be read: {error.strerror}") from None
 
 
 def _read_preset(name: str) -> tuple[dict[str, Any], tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,28 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lasca_core.contract.errors import DatasetError
-from lasca_core.contract.types import Block, Lexicon, Pairs, Problem
+from lasca_core.contract.protocols import Model
+from lasca_core.contract.types import Block, Pairs, Problem
 from lasca_core.experiment import metrics
 from lasca_core.experiment.material import Material
-from lasca_core.experiment.metrics import Interval, clustered_bootstrap
-from lasca_core.experiment.pipeline import Pipeline, Representation
+from lasca_core.experiment.metrics import clustered_bootstrap
+from lasca_core.experiment.pipeline import Pipeline
+from lasca_core.experiment.representations import BLOCKS, Representations
 from lasca_core.experiment.splits import grouped_folds
 from lasca_core.steps.fusion import column_scale, differences
-from lasca_core.steps.normalize import Statistics, statistics
-from lasca_core.steps.wording import shuffled
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
-
-BLOCKS: dict[str, tuple[str, ...]] = {
-    "features": ("features",),
-    "mask": ("mask",),
-    "text": ("text",),
-    "fused": ("features", "text"),
-    "shuffled": ("features", "shuffled text"),
-}
-"""Variant -> the blocks of its representation. ``majority`` has none: it says what was more frequent in training."""
 
 _PROBLEM_BYTES = 2**30
 """Training tasks are handed to the learner in portions of about this size."""
@@ -73,95 +64,77 @@ class Evaluation:
     metrics: dict[str, Any]
 
 
-@dataclass
-class Representations:
-    """The representation of all windows, under the lexicon and under its shuffled control, for given training windows.
-
-    Only the strategy ``global`` depends on which windows are for training; others are computed once.
-    """
-
-    pipeline: Pipeline
-    material: Material
-    lexicon: Lexicon
-    _kept: dict[str, Tensor] | None = None
-    full: Representation | None = None
-
-    def blocks(self, train_windows: Tensor | None, names: Sequence[str]) -> dict[str, Tensor]:
-        """Block name -> float32 [W, d] for all windows; ``train_windows`` bool [W]."""
-        if self.pipeline.config.normalize.strategy != "global":
-            train_windows = None
-        if self._kept is not None and train_windows is None and set(names) <= self._kept.keys():
-            return self._kept
-        blocks, representation = self._compute(train_windows, names)
-        if train_windows is None:
-            self._kept, self.full = blocks, representation
-        return blocks
-
-    def _compute(self, train_windows: Tensor | None, names: Sequence[str]) -> tuple[dict[str, Tensor], Representation]:
-        pipeline, windows = self.pipeline, self.material.windows
-        group = self.material.group(pipeline.config.normalize.strategy)
-        normalized = pipeline.normalized(windows, group, fit=train_windows)
-        saliency = pipeline.salient(windows, normalized)
-        representation = pipeline.represent(windows, normalized, saliency, self.lexicon, embed="text" in names)
-        blocks = representation.blocks
-        if "shuffled text" in names:
-            control = shuffled(self.lexicon, pipeline.runtime.generator("shuffled lexicon"))
-            blocks["shuffled text"] = pipeline.represent(windows, normalized, saliency, control).blocks["text"]
-        return blocks, representation
-
-    def global_statistics(self) -> Statistics | None:
-        """What a model must keep to normalise new recordings: only under the strategy ``global``."""
-        if self.pipeline.config.normalize.strategy != "global":
-            return None
-        return statistics(self.material.windows, self.material.group("global"))
-
-
 def evaluate(pipeline: Pipeline, material: Material, representations: Representations) -> Evaluation:
-    """All variants x targets x seeds x folds."""
+    """All variants x targets x seeds x folds. A target that cannot be learnt is reported and left out.
+
+    Raises ``DatasetError`` if none can.
+    """
     options = pipeline.config.evaluate
+    pairs_of = _learnable(pipeline, material)
+    if not representations.fitted:  # now, so that no variant's time includes it
+        representations.whole.get(sorted({block for variant in options.variants for block in BLOCKS[variant]}))
     outcomes: list[Outcome] = []
-    pairs_of: dict[str, Pairs] = {}
     results: dict[str, Any] = {}
-    for target in material.labels:
-        pairs_of[target] = material.pairs(target, pipeline.config.pairs)
-        _check_learnable(pairs_of[target], target)
-    if pipeline.config.normalize.strategy != "global":
-        representations.blocks(None, _needed(options.variants))  # now, so that no variant's time includes it
     for target, pairs in pairs_of.items():
         group = material.subject[pairs.later]
-        plan = [
-            (seed, fold, train, test)
-            for seed in range(options.seeds)
-            for fold, (train, test) in enumerate(grouped_folds(group, options.folds, pipeline.runtime.seed + seed))
-        ]
-        plan = _without_one_sided(plan, pairs, target, pipeline)
+        plan = _plan(pipeline, target, pairs, group)
         found = [
             _run_variant(pipeline, representations, target, variant, pairs, group, plan) for variant in options.variants
         ]
         outcomes += found
-        results[target] = _summarise(pipeline, material, pairs, group, found)
+        results[target] = _summarise(pipeline, pairs, group, found)
     return Evaluation(outcomes, pairs_of, {"targets": results})
+
+
+def _learnable(pipeline: Pipeline, material: Material) -> dict[str, Pairs]:
+    """The pairs of each target that has enough of both directions, from at least two subjects."""
+    found: dict[str, Pairs] = {}
+    problems = []
+    for target in material.labels:
+        pairs = material.pairs(target, pipeline.config.pairs, pipeline.config.windows.stride())
+        problem = _problem_with(pairs, material.subject[pairs.later], target, pipeline.config.pairs.tau)
+        if problem:
+            problems.append(problem)
+        else:
+            found[target] = pairs
+    if not found:
+        raise DatasetError(problems[0])
+    for problem in problems:
+        pipeline.runtime.report.warn(f"left out: {problem}")
+    return found
 
 
 Plan = list[tuple[int, int, "Tensor", "Tensor"]]
 
 
-def _check_learnable(pairs: Pairs, target: str) -> None:
+def _problem_with(pairs: Pairs, group: Tensor, target: str, tau: float) -> str:
+    """Why these pairs cannot be learnt from, or an empty string."""
+    dropped = ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items() if count) or "none"
     if len(pairs) < 2:
-        raise DatasetError(
-            f"only {len(pairs)} pairs of windows are left for {target} ({_reasons(pairs)} dropped); lower "
-            f"-o pairs.tau, shorten -o windows.length or check the annotation"
+        return (
+            f"only {len(pairs)} pairs of windows are left for {target} ({dropped} dropped at pairs.tau = {tau:g}); "
+            f"lower -o pairs.tau, shorten -o windows.length or check the annotation"
         )
     if len(set(pairs.label.tolist())) < 2:
         way = "rise" if float(pairs.label[0]) > 0.5 else "fall"
-        raise DatasetError(
-            f"all {len(pairs)} pairs of {target} {way}: there is nothing to tell apart; check the annotation's "
-            f"sign and scale"
+        return (
+            f"all {len(pairs)} pairs of {target} {way} ({dropped} dropped at pairs.tau = {tau:g}): there is nothing "
+            f"to tell apart; check the annotation's sign and scale"
         )
+    if len(set(group.tolist())) < 2:
+        return f"all {len(pairs)} pairs of {target} are of 1 subject: folds that keep subjects apart need at least 2"
+    return ""
 
 
-def _reasons(pairs: Pairs) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items() if count) or "none"
+def _plan(pipeline: Pipeline, target: str, pairs: Pairs, group: Tensor) -> Plan:
+    """(repetition, fold, training pairs, test pairs) of every fold that can be trained."""
+    options = pipeline.config.evaluate
+    plan = [
+        (seed, fold, train, test)
+        for seed in range(options.seeds)
+        for fold, (train, test) in enumerate(grouped_folds(group, options.folds, pipeline.runtime.seed + seed))
+    ]
+    return _without_one_sided(plan, pairs, target, pipeline)
 
 
 def _without_one_sided(plan: Plan, pairs: Pairs, target: str, pipeline: Pipeline) -> Plan:
@@ -174,11 +147,6 @@ def _without_one_sided(plan: Plan, pairs: Pairs, target: str, pipeline: Pipeline
     if not kept:
         raise DatasetError(f"{target}: in every fold the training pairs all go one way; more subjects are needed")
     return kept
-
-
-def _needed(variants: Sequence[str]) -> list[str]:
-    """All blocks that the variants are made of."""
-    return sorted({block for variant in variants for block in BLOCKS.get(variant, ())})
 
 
 def _run_variant(
@@ -197,8 +165,7 @@ def _run_variant(
             share = float(pairs.label[train].mean())
             outcome.add(seed, fold, test.cpu().numpy(), np.full(len(test), share, dtype=np.float32))
         return outcome
-    needed = _needed(pipeline.config.evaluate.variants)
-    task_of = _problem_maker(pipeline, representations, variant, pairs, group, needed)
+    task_of = _problem_maker(pipeline, representations, variant, pairs, group)
     with pipeline.runtime.report.task(f"train {target} / {variant}", len(plan)) as progress:
         for portion in _portions(plan, task_of):
             models = pipeline.fit([problem for _, problem, _, _ in portion])
@@ -218,34 +185,43 @@ Work = tuple[tuple[int, int, "Tensor", "Tensor"], Problem, "Tensor", "Tensor"]
 
 
 def _problem_maker(
-    pipeline: Pipeline,
-    representations: Representations,
-    variant: str,
-    pairs: Pairs,
-    group: Tensor,
-    needed: Sequence[str],
+    pipeline: Pipeline, representations: Representations, variant: str, pairs: Pairs, group: Tensor
 ) -> Callable[[tuple[int, int, Tensor, Tensor]], Work]:
     """A function from a planned fold to its training problem, the columns' scale, and the differences of all pairs."""
-    names = {"features": representations.material.windows.names, "mask": representations.material.windows.names}
-    cache: dict[str, tuple[Tensor, tuple[Block, ...]]] = {}
+    windows = representations.material.windows
+    names = {"features": windows.names, "mask": windows.names}
+    floor = pipeline.config.normalize.scale_floor()
+    kept: dict[int, tuple[Tensor, tuple[Block, ...]]] = {}
+
+    def compute(seed: int, train: Tensor) -> tuple[Tensor, tuple[Block, ...]]:
+        blocks = representations.given(_windows_of(pairs, train, len(windows)))
+        return differences(blocks.get(BLOCKS[variant], seed), names, pairs)
 
     def make(entry: tuple[int, int, Tensor, Tensor]) -> Work:
         seed, _, train, _ = entry
-        if pipeline.config.normalize.strategy == "global" or "delta" not in cache:
-            windows = _windows_of(pairs, train, len(representations.material.windows))
-            blocks = representations.blocks(windows, needed)
-            cache["delta"] = differences({name: blocks[name] for name in BLOCKS[variant]}, names, pairs)
-        delta, layout = cache["delta"]
-        return (entry, *make_problem(delta, layout, pairs, group, train, pipeline.runtime.seed + seed), delta)
+        if representations.fitted:
+            delta, layout = compute(seed, train)
+        else:
+            if seed not in kept:
+                kept.clear()  # repetitions come one after the other
+                kept[seed] = compute(seed, train)
+            delta, layout = kept[seed]
+        return (entry, *make_problem(delta, layout, pairs, group, train, pipeline.runtime.seed + seed, floor), delta)
 
     return make
 
 
 def make_problem(
-    delta: Tensor, layout: tuple[Block, ...], pairs: Pairs, group: Tensor, train: Tensor, seed: int
+    delta: Tensor,
+    layout: tuple[Block, ...],
+    pairs: Pairs,
+    group: Tensor,
+    train: Tensor,
+    seed: int,
+    floor: float = 0.0,
 ) -> tuple[Problem, Tensor]:
     """The training problem over the pairs ``train`` int64, and its columns' scale, fitted on these pairs alone."""
-    scale = column_scale(delta[train])
+    scale = column_scale(delta[train], layout, floor)
     problem = Problem(
         delta=delta[train] / scale, label=pairs.label[train], group=group[train], blocks=layout, seed=seed
     )
@@ -280,35 +256,32 @@ def _portions(plan: Plan, make: Callable[[tuple[int, int, Tensor, Tensor]], Work
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
-def _summarise(
-    pipeline: Pipeline, material: Material, pairs: Pairs, group: Tensor, outcomes: Sequence[Outcome]
-) -> dict[str, Any]:
+def _summarise(pipeline: Pipeline, pairs: Pairs, group: Tensor, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     label = pairs.label.cpu().numpy()
     cluster = group.cpu().numpy()
-    rows = {outcome.variant: _row(outcome, label) for outcome in outcomes}
     return {
         "pairs": {"kept": len(pairs), "rising": int(label.sum()), "dropped": dict(pairs.dropped)},
         "subjects": len(np.unique(cluster)),
-        "variants": rows,
+        "variants": {outcome.variant: _row(outcome, label) for outcome in outcomes},
         "comparisons": _compare(pipeline, outcomes, label, cluster),
     }
 
 
 def _row(outcome: Outcome, label: np.ndarray) -> dict[str, Any]:
+    """Every metric is the mean over folds (where both directions occur, for balanced accuracy and AUC): scores of
+    different folds come from different models and are not ranked against each other."""
     columns = outcome.columns()
-    truth = label[columns["pair"]]
+    truth, probability = label[columns["pair"]], columns["probability"]
     folds = columns["seed"] * (columns["fold"].max() + 1) + columns["fold"]
-    by_fold = [
-        metrics.accuracy(truth[folds == fold], columns["probability"][folds == fold]) for fold in np.unique(folds)
-    ]
-    pooled = [columns["seed"] == seed for seed in np.unique(columns["seed"])]
+    parts = [folds == fold for fold in np.unique(folds)]
+    by_fold = [metrics.accuracy(truth[part], probability[part]) for part in parts]
     return {
         "accuracy": float(np.mean(by_fold)),
         "accuracy_sd": float(np.std(by_fold, ddof=1)) if len(by_fold) > 1 else 0.0,
         "accuracy_by_fold": by_fold,
-        "accuracy_pooled": metrics.accuracy(truth, columns["probability"]),
-        "balanced_accuracy": _mean_of(metrics.balanced_accuracy, truth, columns["probability"], pooled),
-        "auc": None if outcome.variant == "majority" else _mean_of(metrics.auc, truth, columns["probability"], pooled),
+        "accuracy_pooled": metrics.accuracy(truth, probability),
+        "balanced_accuracy": _mean_of(metrics.balanced_accuracy, truth, probability, parts),
+        "auc": None if outcome.variant == "majority" else _mean_of(metrics.auc, truth, probability, parts),
         "parameters": outcome.parameters,
         "seconds": outcome.seconds,
     }
@@ -325,7 +298,7 @@ def _mean_of(
 
 
 def _compare(pipeline: Pipeline, outcomes: Sequence[Outcome], label: np.ndarray, cluster: np.ndarray) -> dict[str, Any]:
-    """fused against every other variant, pooled over seeds, with subject-clustered intervals."""
+    """fused against every other variant, pooled over all pairs and repetitions, with subject-clustered intervals."""
     options = pipeline.config.evaluate
     by_variant = {outcome.variant: outcome.columns() for outcome in outcomes}
     if "fused" not in by_variant or options.bootstrap == 0:
@@ -335,7 +308,7 @@ def _compare(pipeline: Pipeline, outcomes: Sequence[Outcome], label: np.ndarray,
     for variant, columns in by_variant.items():
         if variant == "fused":
             continue
-        interval: Interval = clustered_bootstrap(
+        interval = clustered_bootstrap(
             label[fused["pair"]],
             fused["probability"],
             columns["probability"],
@@ -344,26 +317,20 @@ def _compare(pipeline: Pipeline, outcomes: Sequence[Outcome], label: np.ndarray,
             confidence=options.confidence,
             seed=pipeline.runtime.seed,
         )
-        found[f"fused - {variant}"] = {
-            "difference": interval.difference,
-            "low": interval.low,
-            "high": interval.high,
-            "confidence": interval.confidence,
-            "shown": interval.shown,
-        }
+        found[f"fused - {variant}"] = {**dataclasses.asdict(interval), "shown": interval.shown}
     return found
 
 
 def train_final(
-    pipeline: Pipeline, material: Material, representations: Representations, target: str, variant: str, pairs: Pairs
-) -> tuple[Any, torch.Tensor]:
+    pipeline: Pipeline, material: Material, representations: Representations, variant: str, pairs: Pairs
+) -> tuple[Model, Tensor]:
     """The model that is kept: one variant trained on all pairs; and the scale of its columns."""
     import torch
 
     names = {"features": material.windows.names, "mask": material.windows.names}
-    blocks = representations.blocks(torch.ones_like(material.windows.valid), BLOCKS[variant])
-    delta, layout = differences({name: blocks[name] for name in BLOCKS[variant]}, names, pairs)
+    delta, layout = differences(representations.whole.get(BLOCKS[variant]), names, pairs)
     rows = torch.arange(len(pairs), device=delta.device)
-    problem, scale = make_problem(delta, layout, pairs, material.subject[pairs.later], rows, pipeline.runtime.seed)
+    group, floor = material.subject[pairs.later], pipeline.config.normalize.scale_floor()
+    problem, scale = make_problem(delta, layout, pairs, group, rows, pipeline.runtime.seed, floor)
     (model,) = pipeline.fit([problem])
     return model, scale

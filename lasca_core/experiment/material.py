@@ -42,8 +42,8 @@ class Material:
     subjects: tuple[str, ...]
     skipped: dict[str, str]
 
-    def pairs(self, target: str, options: PairOptions) -> Pairs:
-        """The pairs of one target under the threshold of ``options``."""
+    def pairs(self, target: str, options: PairOptions, stride: int) -> Pairs:
+        """The pairs of one target, ``stride`` rows apart, under the threshold of ``options``."""
         labels = self.labels[target]
         return make_pairs(
             self.windows,
@@ -54,6 +54,7 @@ class Material:
             ranges=labels.ranges,
             scale=labels.scale,
             floor=options.floor,
+            stride=stride,
         )
 
     def group(self, strategy: str) -> Tensor:
@@ -68,8 +69,8 @@ class Material:
 
 
 def gather(pipeline: Pipeline, recordings: Sequence[Recording], targets: Sequence[str]) -> Material:
-    """Extract and window every recording. One that cannot be read is reported and left out; if none is left, or a
-    wanted target is annotated nowhere, that is a ``DatasetError`` or ``OptionError``."""
+    """Extract and window every recording. One that cannot be read is reported and left out; if none is left, that is a
+    ``DatasetError``."""
     report = pipeline.runtime.report
     kept: list[tuple[Recording, Windows]] = []
     skipped: dict[str, str] = {}
@@ -100,7 +101,8 @@ def gather(pipeline: Pipeline, recordings: Sequence[Recording], targets: Sequenc
     if not kept:
         first = next(iter(skipped.values()), "there are none")
         raise DatasetError(f"none of the {len(recordings)} sessions can be used; the first reason was: {first}")
-    return _assemble(pipeline, kept, _targets(kept, targets), skipped)
+    annotated = {target for recording, _ in kept for target in recording.annotations}
+    return _assemble(pipeline, kept, [target for target in targets if target in annotated], skipped)
 
 
 def _useless(windows: Windows, length: float) -> str:
@@ -111,13 +113,23 @@ def _useless(windows: Windows, length: float) -> str:
     return ""
 
 
-def _targets(kept: Sequence[tuple[Recording, Windows]], wanted: Sequence[str]) -> tuple[str, ...]:
-    annotated = list(dict.fromkeys(target for recording, _ in kept for target in recording.annotations))
+def check_recordings(recordings: Sequence[Recording], wanted: Sequence[str]) -> tuple[str, ...]:
+    """The targets to learn, before anything is extracted.
+
+    Raises ``OptionError`` for a wanted target that no recording annotates and ``DatasetError`` for a single subject.
+    """
+    annotated = list(dict.fromkeys(target for recording in recordings for target in recording.annotations))
     missing = [target for target in wanted if target not in annotated]
     if missing or not annotated:
+        what = ", ".join(missing) or "nothing"
         raise OptionError(
-            f"run.targets: {', '.join(missing) or 'nothing'} is not annotated in this dataset; annotated: "
-            f"{', '.join(annotated) or 'none'}"
+            f"run.targets: {what} is not annotated in this dataset; annotated: {', '.join(annotated) or 'none'}"
+        )
+    subjects = {recording.subject for recording in recordings}
+    if len(subjects) < 2:
+        raise DatasetError(
+            f"all {len(recordings)} sessions are of 1 subject ({next(iter(subjects))}): folds that keep subjects apart "
+            f"need at least 2; check the subject column"
         )
     return tuple(wanted) or tuple(annotated)
 

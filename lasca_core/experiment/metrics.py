@@ -36,24 +36,25 @@ def _correct(label: np.ndarray, probability: np.ndarray) -> np.ndarray:
     return np.where(undecided, 0.5, (probability > 0.5) == (label > 0.5))
 
 
+FEWEST_SUBJECTS = 8
+"""With fewer subjects the resampled means take too few values for a percentile interval to hold its coverage."""
+
+
 @dataclass(frozen=True)
 class Interval:
-    """A difference of accuracies with its confidence interval."""
+    """A difference of accuracies with its confidence interval over ``subjects`` persons."""
 
     difference: float
     low: float
     high: float
     confidence: float
     resamples: int
+    subjects: int
 
     @property
     def shown(self) -> bool:
-        """Whether the interval excludes 0."""
-        return self.low > 0 or self.high < 0
-
-    def __str__(self) -> str:
-        verdict = "" if self.shown else ": not shown"
-        return f"{self.difference:+.3f} [{self.low:+.3f}, {self.high:+.3f}]{verdict}"
+        """Whether the interval excludes 0 and there are enough subjects to believe it."""
+        return self.subjects >= FEWEST_SUBJECTS and (self.low > 0 or self.high < 0)
 
 
 def clustered_bootstrap(
@@ -79,4 +80,4 @@ def clustered_bootstrap(
     differences = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
     tail = (1 - confidence) / 2
     low, high = np.quantile(differences, [tail, 1 - tail])
-    return Interval(float(gain.mean()), float(low), float(high), confidence, resamples)
+    return Interval(float(gain.mean()), float(low), float(high), confidence, resamples, len(sizes))

@@ -49,7 +49,7 @@ class SavedModel:
 
 def save(folder: Path, model: SavedModel) -> None:
     """Write the model folder: ``model.safetensors``, ``lexicon.json`` and, last, ``model.json`` with checksums."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as to_bytes
 
     tensors: dict[str, Tensor] = {}
     for target, head in model.heads.items():
@@ -59,7 +59,8 @@ def save(folder: Path, model: SavedModel) -> None:
         tensors.update({f"statistics/{name}": getattr(model.statistics, name) for name in _STATISTICS})
     weights, words = folder / "model.safetensors", folder / "lexicon.json"
     with writing(weights) as temporary:
-        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary)
+        kept = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        temporary.write_bytes(to_bytes(kept))
     with writing(words) as temporary:
         temporary.write_text(
             json.dumps(_lexicon_to_json(model.lexicon), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -172,11 +173,13 @@ def restore(
     trained = {(part["kind"], part["name"]): part for part in model.components}
     for built in pipeline.components:
         part = trained[built.spec.kind, built.spec.name]
-        for what in ("version", "fingerprint"):
-            if built.identity[what] != part[what]:
+        now = {**built.identity, "weights": {weights.name: dict(weights.files) for weights in built.spec.weights}}
+        then = {**part, "weights": {name: pinned["sha256"] for name, pinned in part["weights"].items()}}
+        for what in ("version", "fingerprint", "weights"):
+            if now[what] != then[what]:
                 raise ModelError(
-                    f"the model was trained with {what} {part[what]} of {built.spec.kind} {built.spec.name!r} "
-                    f"({part['distribution']} {part['distribution_version']}), and {built.identity[what]} is installed "
+                    f"the model was trained with another {what} of {built.spec.kind} {built.spec.name!r} "
+                    f"({part['distribution']} {part['distribution_version']}) than is installed "
                     f"({built.plugin.distribution} {built.plugin.version}); install the former or train again"
                 )
     return pipeline

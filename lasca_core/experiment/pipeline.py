@@ -54,23 +54,6 @@ class Stage:
         return StageInfo(self.name, self.seconds, self.computed, self.stored)
 
 
-@dataclass(frozen=True)
-class Representation:
-    """What is known of each window: normalised features, saliency, words, and their embedding ``text`` [W, D] where it
-    was asked for."""
-
-    normalized: Normalized
-    saliency: Saliency
-    wording: Wording
-    text: Tensor | None
-
-    @property
-    def blocks(self) -> dict[str, Tensor]:
-        """What a learner may read, by block name, one row a window: features [W, F], mask [W, F] and text [W, D]."""
-        found = {"features": self.normalized.features, "mask": self.saliency.mask.float()}
-        return found if self.text is None else {**found, "text": self.text}
-
-
 @dataclass
 class Pipeline:
     """The components of a configuration, in order, on one runtime; each is built when it is first asked for.
@@ -226,7 +209,8 @@ class Pipeline:
         if self.fixed_lexicon is not None:
             self.fixed_lexicon.require(windows.names)
             return self.fixed_lexicon
-        context = LexiconContext(features=windows.names, language=self.config.lexicon.language)
+        known = {"dataset": self.config.run.dataset}
+        context = LexiconContext(features=windows.names, language=self.config.lexicon.language, metadata=known)
         lexicon: Lexicon = self.provider.component.lexicon_for(context)
         lexicon.require(windows.names)
         entries = {name: text for name, text in lexicon.entries.items() if name in set(windows.names)}
@@ -282,15 +266,15 @@ class Pipeline:
             for built in self.extractors
         ]
 
-    def represent(
-        self, windows: Windows, normalized: Normalized, saliency: Saliency, lexicon: Lexicon, *, embed: bool = True
-    ) -> Representation:
-        """The sentence of each window, and with ``embed`` its embedding."""
+    def words(self, windows: Windows, saliency: Saliency, lexicon: Lexicon) -> Wording:
+        """The sentence of each window, none longer than the encoder reads."""
         encoder = self.encoder.component
         with self.stage("wording"):
-            words = wording.write(saliency, windows.names, lexicon, encoder.count_tokens, encoder.max_tokens)
-        text = self.embed(words.texts).vectors[words.index] if embed else None
-        return Representation(normalized, saliency, words, text)
+            return wording.write(saliency, windows.names, lexicon, encoder.count_tokens, encoder.max_tokens)
+
+    def text(self, words: Wording) -> Tensor:
+        """The embedded sentence of each window, float32 [W, D]."""
+        return self.embed(words.texts).vectors[words.index]
 
     def fit(self, problems: Sequence[Problem]) -> list[Model]:
         """One model for each problem, on one CPU thread: a batch of 200 rows is too little work to share, and on a busy

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from lasca_core.contract.errors import MediaError, ModelError, OptionError
 from lasca_core.contract.types import Pairs, Recording, Windows
-from lasca_core.experiment.evaluate import BLOCKS
 from lasca_core.experiment.model import SavedModel
-from lasca_core.experiment.pipeline import Pipeline, Representation
+from lasca_core.experiment.pipeline import Pipeline
+from lasca_core.experiment.representations import BLOCKS, Blocks
 from lasca_core.steps.fusion import differences
 from lasca_core.steps.normalize import growth, statistics
 
@@ -56,14 +56,22 @@ def predict(
     Raises ``MediaError`` if the recording is too short, or no window has enough valid frames; ``OptionError`` for a
     target the model does not know; ``ModelError`` if the features are not those of training.
     """
+    import torch
+
     unknown = [target for target in targets if target not in model.heads]
     if unknown:
         raise OptionError(f"--target {unknown[0]}: the model knows {', '.join(model.heads)}")
     windows = _windows(model, pipeline, recording)
-    representation, grown = _represent(model, pipeline, windows)
-    pairs = _consecutive(windows)
-    found = {target: _probability(model, pipeline, target, representation, pairs) for target in targets or model.heads}
-    return _rows(windows, representation, grown, pairs, found, model)
+    group = torch.zeros_like(windows.session)  # one recording is one session, one subject, one group
+    fitted = model.statistics.to(windows.values.device) if model.statistics is not None else None
+    normalized = pipeline.normalized(windows, group, found=fitted)
+    blocks = Blocks(pipeline, windows, model.lexicon, normalized)
+    before = _before(windows, pipeline.config.windows.stride())
+    own = statistics(windows, group)
+    grown = growth(windows, own, group, pipeline.resolution(windows), before.to(windows.values.device)).cpu()
+    pairs = _pairs(windows, before, pipeline.config.windows.stride())
+    found = {target: _probability(model, pipeline, target, blocks, pairs) for target in targets or model.heads}
+    return _rows(blocks, grown, before.tolist(), pairs, found)
 
 
 def _windows(model: SavedModel, pipeline: Pipeline, recording: Recording) -> Windows:
@@ -98,31 +106,30 @@ def _windows(model: SavedModel, pipeline: Pipeline, recording: Recording) -> Win
     return windows
 
 
-def _represent(model: SavedModel, pipeline: Pipeline, windows: Windows) -> tuple[Representation, Tensor]:
-    """The representation of each window, and each feature's growth since the window before [W, F]."""
+def _before(windows: Windows, stride: int) -> Tensor:
+    """For each window the row it is compared with, int64 [W] on the CPU: the last valid one that does not overlap it,
+    or -1."""
     import torch
 
-    group = torch.zeros_like(windows.session)  # one recording is one session, one subject, one group
-    normalized = pipeline.normalized(windows, group, found=model.statistics)
-    saliency = pipeline.salient(windows, normalized)
-    needs_text = "text" in BLOCKS[model.variant]
-    representation = pipeline.represent(windows, normalized, saliency, model.lexicon, embed=needs_text)
-    return representation, growth(windows, statistics(windows, group), group, pipeline.resolution(windows)).cpu()
+    valid = windows.valid.cpu()
+    rows = torch.arange(len(valid))
+    last = torch.where(valid, rows, -1).cummax(dim=0).values
+    return torch.cat([torch.full((min(stride, len(rows)),), -1), last[:-stride]])
 
 
-def _consecutive(windows: Windows) -> Pairs:
+def _pairs(windows: Windows, before: Tensor, stride: int) -> Pairs:
+    """The windows a direction is given for: valid, and the window ``stride`` rows before valid too."""
     import torch
 
-    both = (windows.valid[1:] & windows.valid[:-1]).nonzero()[:, 0]
-    nothing = torch.zeros(len(both), device=windows.values.device)
-    return Pairs(earlier=both, later=both + 1, label=nothing, change=nothing, dropped={})
+    rows = torch.arange(len(windows))
+    later = (windows.valid.cpu() & (before == rows - stride) & (before >= 0)).nonzero()[:, 0].to(windows.values.device)
+    nothing = torch.zeros(len(later), device=windows.values.device)
+    return Pairs(earlier=later - stride, later=later, label=nothing, change=nothing, dropped={})
 
 
-def _probability(
-    model: SavedModel, pipeline: Pipeline, target: str, representation: Representation, pairs: Pairs
-) -> Tensor:
+def _probability(model: SavedModel, pipeline: Pipeline, target: str, blocks: Blocks, pairs: Pairs) -> Tensor:
     head = model.heads[target]
-    delta, _ = differences({name: representation.blocks[name] for name in BLOCKS[model.variant]}, {}, pairs)
+    delta, _ = differences(blocks.get(BLOCKS[model.variant]), {}, pairs)
     device = delta.device
     learner = pipeline.learner.component.from_state({name: value.to(device) for name, value in head.state.items()})
     probability: Tensor = learner.predict(delta / head.scale.to(device)).probability
@@ -130,30 +137,25 @@ def _probability(
 
 
 def _rows(
-    windows: Windows,
-    representation: Representation,
-    grown: Tensor,
-    pairs: Pairs,
-    found: dict[str, Tensor],
-    model: SavedModel,
+    blocks: Blocks, grown: Tensor, before: list[int], pairs: Pairs, found: dict[str, Tensor]
 ) -> list[WindowPrediction]:
+    windows, words = blocks.windows, blocks.wording
     row_of = {window: row for row, window in enumerate(pairs.later.tolist())}
     probabilities = {target: values.tolist() for target, values in found.items()}
-    words = representation.wording
     salient = [set(words.cues[text]) for text in words.index.tolist()]
-    scores = representation.saliency.score.cpu()
+    scores = blocks.saliency.score.cpu()
     column = {name: place for place, name in enumerate(windows.names)}
     rows = []
     for window in range(len(windows)):
         valid = bool(windows.valid[window])
-        before = salient[window - 1] if window else set()
+        known = salient[before[window]] if before[window] >= 0 else set()
         cues = [
             Cue(
                 feature=name,
                 score=float(scores[window, column[name]]),
                 growth=float(grown[window, column[name]]),
-                words=model.lexicon.entries[name],
-                new=name not in before,
+                words=blocks.lexicon.entries[name],
+                new=name not in known,
             )
             for name in salient[window]
         ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from lasca_core.contract.types import RunInfo
 from lasca_core.experiment import artifacts
 from lasca_core.experiment.components import Built, build_component
 from lasca_core.experiment.config import Config
-from lasca_core.experiment.evaluate import Evaluation, Representations, evaluate, train_final
-from lasca_core.experiment.material import Material, gather
+from lasca_core.experiment.evaluate import Evaluation, evaluate, train_final
+from lasca_core.experiment.material import Material, check_recordings, gather
 from lasca_core.experiment.model import Head, SavedModel, save
 from lasca_core.experiment.pipeline import Pipeline
+from lasca_core.experiment.representations import Representations
 from lasca_core.host.plugins import KINDS, Registry
 from lasca_core.host.runtime import HostRuntime, deterministic
 
@@ -64,6 +66,8 @@ def run(config: Config, registry: Registry, runtime: HostRuntime, output: Path, 
     A run that fails leaves its folder with a ``run.json`` whose status says so; features and embeddings computed by
     then stay in the store, and the next run finds them.
     """
+    if runtime.seed != config.run.seed:
+        runtime = replace(runtime, seed=config.run.seed)  # the configuration is what reproduces a run
     pipeline = Pipeline(config, registry, runtime)
     values = config.values_for("dataset", config.run.dataset)
     dataset = build_component(registry, runtime, "dataset", config.run.dataset, values)
@@ -72,23 +76,29 @@ def run(config: Config, registry: Registry, runtime: HostRuntime, output: Path, 
         recordings = list(dataset.component.sessions())
     if not recordings:
         raise DatasetError(f"the dataset {dataset.spec.name!r} has no session")
+    targets = check_recordings(recordings, config.run.targets)
+    for weights in (weights for built in pipeline.components for weights in built.spec.weights):
+        runtime.fetch(weights)  # before the long work, not in the midst of it
     folder = artifacts.new_folder(output)
+    write_record = partial(artifacts.describe_run, pipeline, dataset, command=command)
+    artifacts.write_json(folder / "run.json", write_record(None, status="running"))
     components = {kind: config.run.names(kind) for kind in KINDS}
-    observers = Observers(registry, runtime, RunInfo(folder, components, config.tables()))
+    resolved = artifacts.resolved_tables(config, [dataset, *pipeline.components])
+    observers = Observers(registry, runtime, RunInfo(folder, components, resolved))
     observers.tell("lasca_run_started")
     error: BaseException | None = None
     material: Material | None = None
     try:
         with deterministic() if runtime.device.type != "cpu" else nullcontext():  # a CPU is deterministic anyway
-            material = gather(pipeline, recordings, config.run.targets)
+            material = gather(pipeline, recordings, targets)
             observers.tell_stages(pipeline)
-            evaluation, model = _learn(pipeline, material)
+            evaluation, model = _learn(pipeline, material, synthetic=getattr(dataset.spec, "synthetic", False))
             observers.tell_stages(pipeline)
-        record = artifacts.describe_run(pipeline, dataset, material, command=command, status="finished")
+        record = write_record(material, status="finished")
         _write(folder, evaluation, material, model, record)
     except BaseException as failure:
         error = failure
-        _record_failure(folder, pipeline, dataset, material, command, failure)
+        _record_failure(folder / "run.json", partial(write_record, material, status="failed"), failure)
         raise
     finally:
         pipeline.close()
@@ -106,7 +116,7 @@ def _introduce(pipeline: Pipeline, dataset: Built) -> None:
         report.note(f"dataset: {dataset.spec.name}, which is synthetic: its results say nothing about real people")
 
 
-def _learn(pipeline: Pipeline, material: Material) -> tuple[Evaluation, SavedModel]:
+def _learn(pipeline: Pipeline, material: Material, *, synthetic: bool) -> tuple[Evaluation, SavedModel]:
     lexicon = pipeline.lexicon_for(material.windows)
     representations = Representations(pipeline, material, lexicon)
     evaluation = evaluate(pipeline, material, representations)
@@ -114,10 +124,9 @@ def _learn(pipeline: Pipeline, material: Material) -> tuple[Evaluation, SavedMod
     kept = next((name for name in ("fused", "features", "text", "mask") if name in variants), "features")
     heads = {}
     for target, pairs in evaluation.pairs.items():
-        model, scale = train_final(pipeline, material, representations, target, kept, pairs)
-        heads[target] = Head(model.state(), scale)
-    if representations.full is not None:
-        evaluation.metrics["wording"] = _describe_wording(representations)
+        trained, scale = train_final(pipeline, material, representations, kept, pairs)
+        heads[target] = Head(trained.state(), scale)
+    evaluation.metrics["wording"] = _describe_wording(representations)
     model = SavedModel(
         variant=kept,
         columns=material.windows.names,
@@ -128,6 +137,7 @@ def _learn(pipeline: Pipeline, material: Material) -> tuple[Evaluation, SavedMod
         statistics=representations.global_statistics(),
         training={
             "dataset": pipeline.config.run.dataset,
+            "synthetic": synthetic,
             "subjects": len(material.subjects),
             "pairs": {target: len(pairs) for target, pairs in evaluation.pairs.items()},
         },
@@ -137,14 +147,13 @@ def _learn(pipeline: Pipeline, material: Material) -> tuple[Evaluation, SavedMod
 
 def _describe_wording(representations: Representations) -> dict[str, Any]:
     """How many windows and distinct texts there are, and what the encoder's token limit cost."""
-    full = representations.full
-    assert full is not None
+    whole = representations.whole
     valid = representations.material.windows.valid
-    dropped = full.wording.dropped[valid]
-    salient = full.saliency.mask[valid].sum(dim=1).float()
+    dropped = whole.wording.dropped[valid]
+    salient = whole.saliency.mask[valid].sum(dim=1).float()
     return {
         "windows": int(valid.sum()),
-        "distinct_texts": len(full.wording.texts),
+        "distinct_texts": len(whole.wording.texts),
         "salient_cues_mean": float(salient.mean()) if len(salient) else 0.0,
         "windows_with_dropped_cues": int((dropped > 0).sum()),
         "dropped_cues": int(dropped.sum()),
@@ -160,17 +169,8 @@ def _write(folder: Path, evaluation: Evaluation, material: Material, model: Save
     artifacts.write_json(folder / "run.json", record)
 
 
-def _record_failure(
-    folder: Path,
-    pipeline: Pipeline,
-    dataset: Built,
-    material: Material | None,
-    command: Sequence[str],
-    failure: BaseException,
-) -> None:
+def _record_failure(path: Path, describe: Callable[[], dict[str, Any]], failure: BaseException) -> None:
     try:
-        record = artifacts.describe_run(pipeline, dataset, material, command=command, status="failed")
-        record["error"] = f"{type(failure).__name__}: {failure}"
-        artifacts.write_json(folder / "run.json", record)
+        artifacts.write_json(path, {**describe(), "error": f"{type(failure).__name__}: {failure}"})
     except Exception:  # the failure itself, for instance a full disk, is what the person must hear of
         return

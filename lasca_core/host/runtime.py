@@ -160,14 +160,19 @@ def resolve_device(name: str) -> torch.device:
 
 @contextlib.contextmanager
 def deterministic() -> Iterator[None]:
-    """Torch uses deterministic algorithms inside this block; what was set before is restored afterwards."""
+    """Torch uses deterministic algorithms inside this block where it has them, silently; what was set before is
+    restored afterwards."""
+    import warnings
+
     import torch
 
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*determinis.*", category=UserWarning)
+            yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warn_only)
 

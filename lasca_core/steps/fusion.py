@@ -31,15 +31,19 @@ def differences(
     return torch.cat(parts, dim=1), tuple(layout)
 
 
-def column_scale(delta: Tensor) -> Tensor:
+def column_scale(delta: Tensor, layout: Sequence[Block] = (), floor: float = 0.0) -> Tensor:
     """Root mean square of each column of the training differences, float32 [D]; 1 for a column that never changes.
 
     This is the z-score's standard deviation for a training set that contains every pair in both directions, whose mean
-    is 0.
+    is 0. Columns of the block ``features``, which are normalised to [0, 1], are divided by at least ``floor``:
+    otherwise the z-score would blow jitter below the features' resolution up to the size of a smile.
     """
     import torch
 
-    scale = (
-        delta.double().square().mean(dim=0).sqrt() if delta.device.type != "mps" else delta.square().mean(dim=0).sqrt()
-    )
-    return torch.where(scale > 1e-8, scale, 1.0).float()
+    wide = delta.double() if delta.device.type != "mps" else delta
+    scale = wide.square().mean(dim=0).sqrt().float()
+    scale = torch.where(scale > 1e-8, scale, 1.0)
+    for block in layout:
+        if block.name == "features":
+            scale[block.start : block.stop].clamp_(min=floor)
+    return scale

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from lasca_core.contract.types import Windows
@@ -34,6 +35,10 @@ class Statistics:
     high: Tensor
     median: Tensor
     reach: Tensor
+
+    def to(self, device: torch.device | str) -> Statistics:
+        """The same on another device."""
+        return Statistics(*(value.to(device) for value in (self.low, self.high, self.median, self.reach)))
 
 
 def statistics(windows: Windows, group: Tensor, fit: Tensor | None = None) -> Statistics:
@@ -80,19 +85,19 @@ def normalize(
     return Normalized(features * valid, salience * valid)
 
 
-def growth(windows: Windows, found: Statistics, group: Tensor, resolution: Tensor) -> Tensor:
-    """How much more each feature stands out than in the row before, float32 [W, F], in units of its resolution.
+def growth(windows: Windows, found: Statistics, group: Tensor, resolution: Tensor, before: Tensor) -> Tensor:
+    """How much more each feature stands out than in the window ``before`` it: [W, F], in units of its resolution.
 
-    A feature without a resolution (0) is measured in its range within the group. The first row is compared with the
-    group's minimum (signed features: with its median).
+    ``before`` int64 [W] is the row each window is compared with, or -1: then with the group's minimum (signed features:
+    its median). A feature without a resolution (0) is measured in its range within the group.
     """
     import torch
 
     signed = torch.tensor([name in windows.signed for name in windows.names], device=windows.values.device)
     level = torch.where(signed, (windows.values - found.median[group]).abs(), windows.values - found.low[group])
     unit = torch.where(resolution > 0, resolution, (found.high - found.low)[group])
-    before = torch.cat([torch.zeros_like(level[:1]), level[:-1]])
-    return (level - before) / unit.clamp(min=torch.finfo(level.dtype).tiny)
+    reference = torch.where(before[:, None] >= 0, level[before.clamp(min=0)], 0)
+    return (level - reference) / unit.clamp(min=torch.finfo(level.dtype).tiny)
 
 
 def _share(values: Tensor, whole: Tensor, least: Tensor, finest: Tensor) -> Tensor:

@@ -24,8 +24,10 @@ def make_pairs(
     ranges: Tensor,
     scale: tuple[float, float],
     floor: float = 0.05,
+    stride: int = 1,
 ) -> Pairs:
-    """Pairs (t, t + 1) within a session, both windows valid and labelled, whose label changes by more than a threshold.
+    """Pairs (t, t + stride) within a session, both windows valid and labelled, whose label changes by more than a
+    threshold. ``stride`` rows later lies the next window that does not overlap (1 unless windows overlap).
 
     ``labels`` float32 [W], ``labelled`` bool [W]; ``ranges`` float32 [S]: highest minus lowest value of each session's
     trace. The threshold is, by ``strategy``: ``range`` tau x the session's range; ``self`` tau x |label of t|, which is
@@ -34,13 +36,13 @@ def make_pairs(
     """
     import torch
 
-    if len(windows) < 2:
+    if len(windows) <= stride:
         nothing = windows.session[:0]
         return Pairs(
             nothing, nothing, labels[:0], labels[:0], {"invalid window": 0, "not annotated": 0, "change too small": 0}
         )
-    earlier = (windows.session[1:] == windows.session[:-1]).nonzero()[:, 0]
-    later = earlier + 1
+    earlier = (windows.session[stride:] == windows.session[:-stride]).nonzero()[:, 0]
+    later = earlier + stride
     measured = windows.valid[earlier] & windows.valid[later]
     annotated = labelled[earlier] & labelled[later]
     change = labels[later] - labels[earlier]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from lasca_core.contract.errors import ContractError
@@ -31,6 +32,11 @@ def grid(duration: float, length: float, hop: float) -> tuple[Tensor, Tensor]:
     count = max(0, int((duration - length * 0.98) // hop) + 1) if duration >= length * 0.98 else 0
     starts = torch.arange(count, dtype=torch.float64) * hop
     return starts, starts + length
+
+
+def stride(length: float, hop: float) -> int:
+    """How many rows later the next window lies that does not overlap a given one."""
+    return max(1, math.ceil(length / hop - 1e-6))
 
 
 def coverage(times: Tensor) -> Tensor:
