@@ -77,3 +77,11 @@ def test_every_component_is_in_the_readme() -> None:
 def test_every_link_in_the_readme_points_to_a_file() -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_outputs_in_the_readme_are_those_of_a_run_and_a_prediction() -> None:
+    run, prediction = re.findall(r"<!-- output:\w+ -->\n```\n(.*?)```", README, re.DOTALL)
+    for variant in ("majority", "features", "mask", "text", "fused", "shuffled"):
+        assert len(re.findall(rf"^{variant} +0\.\d+", run, re.MULTILINE)) == 2, variant
+    assert "synthetic" in run
+    assert re.search(r"valence (rises|falls) \(0\.\d\d\)", prediction)
