@@ -155,7 +155,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def test_a_recording_many_times_longer_takes_no_more_memory(tmp_path: Path, write_media: Write, count: int) -> None:
     images = [np.full((120, 160, 3), level, np.uint8) for level in range(50, 100)]
     peaks = []
-    for total in (200, count):  # 3,000 such frames are 170 MB
+    for total in (200, count):  # 3,000 such frames are 170 MB, 20,000 are 1,150 MB
         sound = np.zeros((1, 16_000 * total // 25), np.float32)
         path = write_media(tmp_path / f"{total}.avi", images * (total // 50), sound=sound)
         answer = subprocess.run(
@@ -164,4 +164,4 @@ def test_a_recording_many_times_longer_takes_no_more_memory(tmp_path: Path, writ
         decoded, peak = answer.stdout.strip().split("\n")
         assert decoded == f"{total} {sound.shape[1]}"
         peaks.append(int(peak) / (2**20 if sys.platform == "darwin" else 2**10))
-    assert peaks[1] - peaks[0] < 40, f"megabytes: {peaks}"
+    assert peaks[1] - peaks[0] < 100, f"megabytes: {peaks}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +19,10 @@ from lasca_face.pins import FACE_LANDMARKER, FACE_LANDMARKER_FILE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lasca_core.api import Source
+    from lasca_core.api import Frames, Source
     from lasca_face.choose import Face
     from lasca_face.options import BlendshapeOptions
+    from lasca_face.torch_landmarker import TorchLandmarker
 
 
 class Blendshape(Component):
@@ -34,25 +37,51 @@ class Blendshape(Component):
     options: BlendshapeOptions
 
     def prepare(self) -> None:
-        """Fetch the model and import MediaPipe."""
-        self._model()
-        load_mediapipe()
+        """Fetch the model and load what computes with it: MediaPipe, or the networks onto the device."""
+        if self._backend == "torch":
+            _ = self._networks
+        else:
+            self._model()
+            load_mediapipe()
+
+    def close(self) -> None:
+        """Drop the networks, and with them the memory they hold on the device."""
+        self.__dict__.pop("_networks", None)
 
     def stream(self, source: Source) -> Iterator[Track]:
         """Yield one part of the track for each batch of frames; see ``Extractor.stream``."""
         if not source.has_video:
             raise MediaError(source.path, "has no video stream, which the extractor blendshape needs")
-        threads = 1 if self.options.mode == "video" else max(1, min(self.runtime.workers, self.options.batch_size))
         chooser = Chooser(self.options.faces)
-        pool = LandmarkerPool(self._model(), self.options, threads)
-        try:  # left also when the caller stops early: closing the generator raises GeneratorExit at the yield
+        with self._finder() as find:
             for frames in source.frames(self.options.batch_size, self.options.fps):
                 times = frames.times.tolist()
-                found = pool.detect(frames.images.cpu().numpy(), times)
-                chosen = [chooser.choose(faces, time) for faces, time in zip(found, times, strict=True)]
+                chosen = [chooser.choose(faces, time) for faces, time in zip(find(frames), times, strict=True)]
                 yield _track(chosen, frames.times).to(self.runtime.device)
+
+    @contextmanager
+    def _finder(self) -> Iterator[Callable[[Frames], list[list[Face]]]]:
+        """Finds the faces in each frame of a batch, with the backend that the options and the device call for."""
+        if self._backend == "torch":
+            networks, device = self._networks, self.runtime.device
+            yield lambda frames: networks.detect(frames.images.to(device))
+            return
+        threads = 1 if self.options.mode == "video" else max(1, min(self.runtime.workers, self.options.batch_size))
+        pool = LandmarkerPool(self._model(), self.options, threads)
+        try:  # left also when the caller stops early: closing the generator raises GeneratorExit at the yield
+            yield lambda frames: pool.detect(frames.images.cpu().numpy(), frames.times.tolist())
         finally:
             pool.close()
+
+    @property
+    def _backend(self) -> str:
+        return self.options.backend_on(self.runtime.device.type)
+
+    @cached_property
+    def _networks(self) -> TorchLandmarker:
+        from lasca_face.torch_landmarker import TorchLandmarker  # reads the model's graphs: not needed with MediaPipe
+
+        return TorchLandmarker(self._model(), self.options).to(self.runtime.device)
 
     def _model(self) -> Path:
         return self.runtime.fetch(FACE_LANDMARKER) / FACE_LANDMARKER_FILE

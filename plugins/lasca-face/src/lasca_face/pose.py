@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
 
 def head_pose(matrix: NDArray[Any]) -> tuple[float, float, float, float, float, float]:
@@ -30,3 +33,16 @@ def head_pose(matrix: NDArray[Any]) -> tuple[float, float, float, float, float, 
     roll = math.atan2(r21, r11)
     yaw = math.asin(max(-1.0, min(1.0, -r31)))  # rounding may leave a rotation's entry just outside [-1, 1]
     return math.degrees(pitch), math.degrees(roll), math.degrees(yaw), x, y, z
+
+
+def head_poses(matrices: Tensor) -> Tensor:
+    """The same for many faces: ``matrices`` float32 [N, 4, 4] -> [N, 6], on their device."""
+    angles = torch.stack(
+        [
+            torch.atan2(matrices[:, 2, 1], matrices[:, 2, 2]),
+            torch.atan2(matrices[:, 1, 0], matrices[:, 0, 0]),
+            torch.asin((-matrices[:, 2, 0]).clamp(-1, 1)),
+        ],
+        -1,
+    )
+    return torch.cat([angles.rad2deg(), matrices[:, :3, 3]], -1)
