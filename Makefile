@@ -1,6 +1,8 @@
 # make run · make test · make check · make clean-venv   (each sets up .venv itself when it must)
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -24,8 +26,8 @@ check: $(READY)
 	$(BIN)/mypy
 
 $(READY): requirements.txt $(DISTRIBUTIONS)
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v < (3, 14))' || \
-		{ echo "LaScA needs Python 3.11, 3.12 or 3.13; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@$(or $(PYTHON),false) -c '$(SUPPORTED)' || \
+		{ echo "LaScA needs Python 3.11, 3.12 or 3.13; name one with: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	touch $(READY)
