@@ -41,11 +41,11 @@ class Outcome:
     pair: list[np.ndarray] = field(default_factory=list)
     probability: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, seed: int, fold: int, pair: np.ndarray, probability: np.ndarray) -> None:
-        """Keep the predictions of one fold."""
-        self.seed.append(np.full(len(pair), seed))
-        self.fold.append(np.full(len(pair), fold))
-        self.pair.append(pair)
+    def add(self, fold: Fold, probability: np.ndarray) -> None:
+        """Keep the predictions of one fold's test pairs."""
+        self.seed.append(np.full(len(probability), fold.repetition))
+        self.fold.append(np.full(len(probability), fold.number))
+        self.pair.append(fold.test.cpu().numpy())
         self.probability.append(probability)
 
     def columns(self) -> dict[str, np.ndarray]:
@@ -53,6 +53,27 @@ class Outcome:
         joined = {name: np.concatenate(getattr(self, name)) for name in ("seed", "fold", "pair", "probability")}
         order = np.lexsort((joined["pair"], joined["seed"]))
         return {name: column[order] for name, column in joined.items()}
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold of one repetition: ``train`` and ``test`` int64 rows of the pairs."""
+
+    repetition: int
+    number: int
+    train: Tensor
+    test: Tensor
+
+
+@dataclass(frozen=True)
+class Work:
+    """A fold made ready for the learner: its ``problem``, and the ``delta`` [P, D] of all pairs with the ``scale`` [D]
+    that was fitted on the training pairs."""
+
+    fold: Fold
+    problem: Problem
+    delta: Tensor
+    scale: Tensor
 
 
 @dataclass(frozen=True)
@@ -104,9 +125,6 @@ def _learnable(pipeline: Pipeline, material: Material) -> dict[str, Pairs]:
     return found
 
 
-Plan = list[tuple[int, int, "Tensor", "Tensor"]]
-
-
 def _problem_with(pairs: Pairs, group: Tensor, target: str, tau: float) -> str:
     """Why these pairs cannot be learnt from, or an empty string."""
     dropped = ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items() if count) or "none"
@@ -126,24 +144,18 @@ def _problem_with(pairs: Pairs, group: Tensor, target: str, tau: float) -> str:
     return ""
 
 
-def _plan(pipeline: Pipeline, target: str, pairs: Pairs, group: Tensor) -> Plan:
-    """(repetition, fold, training pairs, test pairs) of every fold that can be trained."""
+def _plan(pipeline: Pipeline, target: str, pairs: Pairs, group: Tensor) -> list[Fold]:
+    """Every fold of every repetition that can be trained; one whose training pairs all go one way cannot."""
     options = pipeline.config.evaluate
     plan = [
-        (seed, fold, train, test)
-        for seed in range(options.seeds)
-        for fold, (train, test) in enumerate(grouped_folds(group, options.folds, pipeline.runtime.seed + seed))
+        Fold(repetition, number, train, test)
+        for repetition in range(options.seeds)
+        for number, (train, test) in enumerate(grouped_folds(group, options.folds, pipeline.runtime.seed + repetition))
     ]
-    return _without_one_sided(plan, pairs, target, pipeline)
-
-
-def _without_one_sided(plan: Plan, pairs: Pairs, target: str, pipeline: Pipeline) -> Plan:
-    """Leave out folds whose training pairs all go one way."""
-    kept = [entry for entry in plan if 0 < float(pairs.label[entry[2]].mean()) < 1]
+    kept = [fold for fold in plan if 0 < float(pairs.label[fold.train].mean()) < 1]
     if len(kept) < len(plan):
-        pipeline.runtime.report.warn(
-            f"{target}: {len(plan) - len(kept)} of {len(plan)} folds are left out, their training pairs all go one way"
-        )
+        lost = f"{len(plan) - len(kept)} of {len(plan)} folds are left out"
+        pipeline.runtime.report.warn(f"{target}: {lost}, their training pairs all go one way")
     if not kept:
         raise DatasetError(f"{target}: in every fold the training pairs all go one way; more subjects are needed")
     return kept
@@ -156,59 +168,55 @@ def _run_variant(
     variant: str,
     pairs: Pairs,
     group: Tensor,
-    plan: Plan,
+    plan: Sequence[Fold],
 ) -> Outcome:
     outcome = Outcome(target, variant)
     begin = time.perf_counter()
     if variant == "majority":
-        for seed, fold, train, test in plan:
-            share = float(pairs.label[train].mean())
-            outcome.add(seed, fold, test.cpu().numpy(), np.full(len(test), share, dtype=np.float32))
+        for fold in plan:
+            share = float(pairs.label[fold.train].mean())
+            outcome.add(fold, np.full(len(fold.test), share, dtype=np.float32))
         return outcome
-    task_of = _problem_maker(pipeline, representations, variant, pairs, group)
+    prepare = _preparer(pipeline, representations, variant, pairs, group)
     with pipeline.runtime.report.task(f"train {target} / {variant}", len(plan)) as progress:
-        for portion in _portions(plan, task_of):
-            models = pipeline.fit([problem for _, problem, _, _ in portion])
+        for portion in _portions(plan, prepare):
+            models = pipeline.fit([work.problem for work in portion])
             with pipeline.stage("test"):
-                for (seed, fold, _, test), (_, _, scale, delta), model in zip(
-                    [entry for entry, *_ in portion], portion, models, strict=True
-                ):
-                    scores = model.predict(delta[test] / scale)
-                    outcome.add(seed, fold, test.cpu().numpy(), scores.probability.cpu().numpy())
+                for work, model in zip(portion, models, strict=True):
+                    scores = model.predict(work.delta[work.fold.test] / work.scale)
+                    outcome.add(work.fold, scores.probability.cpu().numpy())
                     outcome.parameters = model.parameters
                     progress.advance()
     outcome.seconds = time.perf_counter() - begin
     return outcome
 
 
-Work = tuple[tuple[int, int, "Tensor", "Tensor"], Problem, "Tensor", "Tensor"]
-
-
-def _problem_maker(
+def _preparer(
     pipeline: Pipeline, representations: Representations, variant: str, pairs: Pairs, group: Tensor
-) -> Callable[[tuple[int, int, Tensor, Tensor]], Work]:
-    """A function from a planned fold to its training problem, the columns' scale, and the differences of all pairs."""
+) -> Callable[[Fold], Work]:
+    """A function that makes a fold ready for the learner."""
     windows = representations.material.windows
     names = {"features": windows.names, "mask": windows.names}
     floor = pipeline.config.normalize.scale_floor()
     kept: dict[int, tuple[Tensor, tuple[Block, ...]]] = {}
 
-    def compute(seed: int, train: Tensor) -> tuple[Tensor, tuple[Block, ...]]:
-        blocks = representations.given(_windows_of(pairs, train, len(windows)))
-        return differences(blocks.get(BLOCKS[variant], seed), names, pairs)
+    def compute(fold: Fold) -> tuple[Tensor, tuple[Block, ...]]:
+        blocks = representations.given(_windows_of(pairs, fold.train, len(windows)))
+        return differences(blocks.get(BLOCKS[variant], fold.repetition), names, pairs)
 
-    def make(entry: tuple[int, int, Tensor, Tensor]) -> Work:
-        seed, _, train, _ = entry
+    def prepare(fold: Fold) -> Work:
         if representations.fitted:
-            delta, layout = compute(seed, train)
+            delta, layout = compute(fold)
         else:
-            if seed not in kept:
+            if fold.repetition not in kept:
                 kept.clear()  # repetitions come one after the other
-                kept[seed] = compute(seed, train)
-            delta, layout = kept[seed]
-        return (entry, *make_problem(delta, layout, pairs, group, train, pipeline.runtime.seed + seed, floor), delta)
+                kept[fold.repetition] = compute(fold)
+            delta, layout = kept[fold.repetition]
+        seed = pipeline.runtime.seed + fold.repetition
+        problem, scale = make_problem(delta, layout, pairs, group, fold.train, seed, floor)
+        return Work(fold, problem, delta, scale)
 
-    return make
+    return prepare
 
 
 def make_problem(
@@ -238,14 +246,13 @@ def _windows_of(pairs: Pairs, rows: Tensor, count: int) -> Tensor:
     return used
 
 
-def _portions(plan: Plan, make: Callable[[tuple[int, int, Tensor, Tensor]], Work]) -> Iterator[list[Work]]:
-    """Groups of problems of about ``_PROBLEM_BYTES``, so that a large corpus does not need all folds in memory."""
+def _portions(plan: Sequence[Fold], prepare: Callable[[Fold], Work]) -> Iterator[list[Work]]:
+    """Groups of folds of about ``_PROBLEM_BYTES``, so that a large corpus does not need all of them in memory."""
     portion: list[Work] = []
     held = 0
-    for entry in plan:
-        work = make(entry)
-        portion.append(work)
-        held += work[1].delta.numel() * 4
+    for fold in plan:
+        portion.append(prepare(fold))
+        held += portion[-1].problem.delta.numel() * 4
         if held >= _PROBLEM_BYTES:
             yield portion
             portion, held = [], 0

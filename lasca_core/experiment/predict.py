@@ -76,21 +76,17 @@ def predict(
 
 def _windows(model: SavedModel, pipeline: Pipeline, recording: Recording) -> Windows:
     path = recording.media or recording.session
-    with pipeline.runtime.report.task(
-        f"extract {', '.join(pipeline.config.run.extractors)}", len(pipeline.extractors)
-    ) as task:
+    label = f"extract {', '.join(pipeline.config.run.extractors)}"
+    with pipeline.runtime.report.task(label, len(pipeline.extractors)) as task:
         tracks = pipeline.tracks(recording, task)
     for built, track in zip(pipeline.extractors, tracks, strict=True):
         if not bool(track.valid.any()):
-            what = (
-                "no face was found in"
-                if "video" in getattr(built.spec, "needs", ())
-                else "nothing could be measured in"
-            )
+            seen = "video" in getattr(built.spec, "needs", ())
+            what = "no face was found in" if seen else "nothing could be measured in"
             raise MediaError(path, f"{what} any of its {len(track)} frames (extractor {built.spec.name})")
     windows = pipeline.windows(recording, tracks)
     length = pipeline.config.windows.length
-    if len(windows) < 2:
+    if len(windows) <= pipeline.config.windows.stride():
         raise MediaError(
             path, f"is too short: two windows of {length:g} s are needed to say what changes; try --window with less"
         )
