@@ -243,3 +243,12 @@ def test_a_damaged_recording_in_a_dataset_is_reported_and_the_rest_goes_on(
     assert record["data"]["sessions"] == 3
     assert record["stages"]["extract"]["computed"] == 0, "the whole recordings were known from puppet by their content"
     assert re.search(rf"warning: session .* is left out: .*{victim.name}", err)
+
+
+@needs_clip
+def test_a_recording_that_was_cut_off_is_used_with_a_warning(lasca: Lasca, tmp_path: Path) -> None:
+    whole = (CREMA / "1001_DFA_HAP_XX.flv").read_bytes()  # FLV states its duration at the start
+    (tmp_path / "cut.flv").write_bytes(whole[: len(whole) // 3])
+    code, _, err = lasca("extract", tmp_path / "cut.flv", "--output", tmp_path)
+    assert code == 0
+    assert re.search(r"warning: .*cut\.flv ends at 0\.\d s although its header says 1\.9 s", err)

@@ -17,6 +17,7 @@ from lasca_core.contract.types import (
     Problem,
     Recording,
     Saliency,
+    Source,
     StageInfo,
     Track,
     Windows,
@@ -182,12 +183,22 @@ class Pipeline:
                 raise MediaError(
                     opened.path, f"is too short for the extractor {built.spec.name!r}: it yields no feature"
                 )
-            return Track.concatenate(parts).to("cpu")  # type: ignore[no-any-return]
+            track: Track = Track.concatenate(parts).to("cpu")
+            if "video" in getattr(built.spec, "needs", ()):
+                self._warn_if_cut_off(opened, track)
+            return track
 
         track, found = self.runtime.store.track(key, compute)
         if task is not None:
             task.advance(1.0 - progressed)
         return track, found
+
+    def _warn_if_cut_off(self, source: Source, track: Track) -> None:
+        """A recording whose end is missing decodes without an error; only its header knows how long it should be."""
+        end = float(track.times[-1])
+        if end < min(0.9 * source.duration, source.duration - 1):
+            stated = f"{source.path} ends at {end:.1f} s although its header says {source.duration:.1f} s"
+            self.runtime.report.warn(f"{stated}: the file may be cut off; what is there is used")
 
     def windows(self, recording: Recording, tracks: Sequence[Track]) -> Windows:
         """The windows of one recording over the joint features of all extractors."""
