@@ -138,7 +138,7 @@ def test_the_spread_of_a_feature_is_described_through_the_feature_and_follows_it
 
 
 def test_an_unknown_language_is_answered_with_the_known_ones(llm: BundledLexicon) -> None:
-    with pytest.raises(LexiconError, match=r"lexicon 'llm' has no language 'de'; choose one with --language: en"):
+    with pytest.raises(LexiconError, match=r"lexicon 'llm' has no language 'de'; it has en"):
         llm.lexicon_for(LexiconContext(FEATURES, language="de"))
     with pytest.raises(LexiconError, match="no language 'de'"):
         llm.features("de")

@@ -110,7 +110,7 @@ class LexiconFolder:
         """All entries of ``language``. Raises ``LexiconError`` naming the languages there are."""
         if language not in self.languages:
             known = ", ".join(self.languages)
-            raise LexiconError(f"lexicon {self.id!r} has no language {language!r}; choose one with --language: {known}")
+            raise LexiconError(f"lexicon {self.id!r} has no language {language!r}; it has {known} (lexicon.language)")
         return self.languages[language]
 
     def select(self, features: Sequence[str], language: str) -> Lexicon:

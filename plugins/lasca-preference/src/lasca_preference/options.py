@@ -26,14 +26,19 @@ class MlpOptions(Options):
     batch_size: int = Field(200, ge=1, description="pairs in a batch; all of them where there are fewer")
     max_iter: int = Field(25, ge=1, description="epochs at most")
     early_stopping: bool = Field(
-        True, description="hold a part of the pairs out, stop when it is predicted no better, keep the best weights"
+        True,
+        description="hold a part of the pairs out, stop when it is predicted no better, keep the best weights; "
+        "without it all max_iter epochs are run, unlike scikit-learn, which then watches the training loss",
     )
     n_iter_no_change: int = Field(
         3,
         ge=1,
-        description="epochs without improvement that are put up with; the next one ends training, as in scikit-learn",
+        description="epochs without improvement that are put up with; the next one ends training, as in scikit-learn "
+        "(only with early_stopping)",
     )
-    tol: float = Field(1e-4, ge=0, description="smallest gain in validation accuracy that counts as improvement")
+    tol: float = Field(
+        1e-4, ge=0, description="smallest gain in validation accuracy that counts (only with early_stopping)"
+    )
     validation_fraction: float = Field(
         0.1,
         gt=0,
