@@ -108,9 +108,11 @@ def run(config: Config, registry: Registry, runtime: HostRuntime, output: Path, 
 
 
 def _introduce(pipeline: Pipeline, dataset: Built) -> None:
-    """Say what is about to run; builds all components, so that a wrong name or option is an error before any work."""
+    """Say what is about to run; builds and identifies all components, so that a wrong name, a wrong option or a model
+    that is not to be had is an error before any work."""
     report = pipeline.runtime.report
-    report.note(f"components: {', '.join(built.spec.name for built in pipeline.components)}")
+    named = [built.identity["name"] for built in pipeline.components]
+    report.note(f"components: {', '.join(named)}")
     report.note(f"device: {pipeline.runtime.describe_device()}")
     if getattr(dataset.spec, "synthetic", False):
         report.note(f"dataset: {dataset.spec.name}, which is synthetic: its results say nothing about real people")

@@ -46,6 +46,6 @@ def test_every_feature_is_described_in_the_order_asked(tmp_path: Path) -> None:
 def test_a_language_other_than_english_is_refused(tmp_path: Path) -> None:
     names = NamesLexicon(NoOptions(), make_runtime(tmp_path))
     with pytest.raises(
-        LexiconError, match="has no language 'de': feature names are English; set lexicon.language to en"
+        LexiconError, match=r"has no language 'de': feature names are English; set lexicon\.language to en"
     ):
         names.lexicon_for(LexiconContext(("jawOpen",), language="de"))

@@ -31,7 +31,7 @@ class MfccOptions(Options):
     hop: float = Field(0.010, gt=0, description="seconds from one frame to the next; at most the window")
     fmin: float = Field(0.0, ge=0, description="lowest frequency of the mel bands in Hz")
     fmax: _MaybeFloat = Field(None, gt=0, description="highest frequency of the mel bands in Hz; none: half the rate")
-    rate: int = Field(16_000, ge=1_000, description="sampling rate in Hz that the sound is brought to")
+    rate: int = Field(16_000, ge=1_000, le=384_000, description="sampling rate in Hz that the sound is brought to")
     top_db: _MaybeFloat = Field(
         80.0,
         gt=0,

@@ -62,7 +62,7 @@ class LandmarkModel(nn.Module):
 class BlendshapeModel(nn.Module):
     """Blendshapes from landmarks; ``content`` is ``face_blendshapes.tflite``.
 
-    Grishchenko et al. (2022), Blendshapes GHUM: real-time monocular facial blendshape prediction, arXiv:2309.05782.
+    Grishchenko et al. (2023), Blendshapes GHUM: real-time monocular facial blendshape prediction, arXiv:2309.05782.
     """
 
     landmarks: Tensor

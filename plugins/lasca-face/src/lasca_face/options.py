@@ -28,7 +28,8 @@ class BlendshapeOptions(Options):
         ge=1,
         le=32,
         description="how many faces to look for in each frame; default 4 in mode image, where a face that is not there "
-        "costs nothing, and 1 in mode video, because MediaPipe tracks and smooths only when it looks for a single face",
+        "costs nothing with MediaPipe (on a GPU each place costs time), and 1 in mode video, because MediaPipe tracks "
+        "and smooths only when it looks for a single face",
     )
     min_detection: float = Field(
         0.5, ge=0, le=1, description="confidence from which the detector's find counts as a face"
@@ -40,7 +41,8 @@ class BlendshapeOptions(Options):
     backend: Literal["auto", "mediapipe", "torch"] = how(
         "auto",
         description="mediapipe: MediaPipe itself, one frame a thread; torch: the same networks in batches on the run's "
-        "device, equal up to 2e-5 of a blendshape on average and 1e-3 at most, mode image only; auto: torch on a CUDA "
+        "device, measured on the test images (CPU) to differ by 2e-5 of a blendshape on average and 1e-3 at most, mode "
+        "image only; auto: torch on a CUDA "
         "device in mode image, mediapipe otherwise",
     )
     batch_size: int = how(32, ge=1, description="frames decoded at a time, then shared among the threads")

@@ -18,7 +18,7 @@ def lasca_register_extractors() -> Iterator[ExtractorSpec]:
         summary="52 blendshapes and the head's pose (58 features a frame), by MediaPipe's Face Landmarker",
         needs=frozenset({"video"}),
         weights=(FACE_LANDMARKER,),
-        citation="Grishchenko et al. (2022), Blendshapes GHUM: real-time monocular facial blendshape prediction, "
+        citation="Grishchenko et al. (2023), Blendshapes GHUM: real-time monocular facial blendshape prediction, "
         "arXiv:2309.05782; Kartynnik et al. (2019), Real-time facial surface geometry from monocular video on mobile "
         "GPUs, arXiv:1907.06724",
         note="made for faces near the camera: one narrower than about a ninth of the frame's longer side is not found",

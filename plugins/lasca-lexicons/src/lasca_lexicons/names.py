@@ -36,7 +36,8 @@ class NamesLexicon(Component):
         """One entry for each of ``context.features``. Raises ``LexiconError`` for a language other than ``en``."""
         if context.language not in self.languages():
             raise LexiconError(
-                f"lexicon 'names' has no language {context.language!r}: feature names are English; set lexicon.language to en"
+                f"lexicon 'names' has no language {context.language!r}: feature names are English; set "
+                f"lexicon.language to en"
             )
         return Lexicon(
             id="names",
