@@ -99,6 +99,55 @@ def test_a_decimal_comma_is_understood_where_semicolons_separate(project):
     assert values(read_annotation(project, "time;valence;arousal\n0,0;0,25;0\n0,5;-0,5;0\n")) == [0.25, -0.5]
 
 
+def test_a_decimal_comma_is_understood_where_tabs_separate(project):
+    assert values(read_annotation(project, "time\tvalence\tarousal\n0,0\t0,25\t0\n0,5\t-0,5\t0\n")) == [0.25, -0.5]
+
+
+def test_the_manifests_fps_may_have_a_decimal_comma(project):
+    (project / "m.csv").write_text(f"{HEADER};fps\na;anna;a.mp4;a.csv;12,5\n".replace(",", ";", 3))
+    ((recording,), _) = read(project, "m.csv")
+    assert recording.fps == 12.5
+
+
+@pytest.mark.parametrize("line", ["sep=;\r\n", '"sep=;"\n', "SEP=;\n"])
+def test_the_line_in_which_excel_is_told_the_delimiter_is_not_the_header(project, line):
+    assert values(read_annotation(project, f"{line}time;valence;arousal\n0;0,25;0\n")) == [0.25]
+    assert values(read_annotation(project, "sep=\t\ntime\tvalence\tarousal\n0\t0,25\t0\n")) == [0.25]
+    with pytest.raises(DatasetError, match=r"a\.csv: the file is empty"):
+        read_annotation(project, line)
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u0085", "\x0b", "\x0c", "\x1e"])
+def test_only_line_ends_end_a_row(project, mark):
+    (project / "m.csv").write_text(f"{HEADER},note\na,anna,a.mp4,a.csv,one{mark}two\n", encoding="utf-8")
+    ((recording,), warnings) = read(project, "m.csv")
+    assert recording.metadata == {"note": f"one{mark}two"}
+    assert warnings == []
+
+
+@pytest.mark.parametrize("padding", [",,", ", ,"])
+def test_the_delimiters_that_spreadsheets_append_are_no_columns(project, padding):
+    (project / "m.csv").write_text(f"{HEADER}{padding}\na,anna,a.mp4,a.csv{padding}\nb,bert,b.mp4,b.csv\n")
+    recordings, warnings = read(project, "m.csv")
+    assert [(recording.session, recording.metadata) for recording in recordings] == [("a", {}), ("b", {})]
+    assert warnings == []
+
+
+def test_cells_below_no_name_are_not_metadata_and_do_not_hide_a_missing_cell(project):
+    (project / "m.csv").write_text(f"{HEADER},,\na,anna,a.mp4,a.csv,,mine\nb,bert,b.mp4,b.csv\n")
+    (recording,), (warning,) = read(project, "m.csv")
+    assert recording.metadata == {}
+    assert "row 3: 4 cells, but the header names 6 columns" in warning
+
+
+def test_a_home_folder_is_understood_in_the_manifests_path(project, monkeypatch):
+    monkeypatch.setenv("HOME", str(project))
+    monkeypatch.setenv("USERPROFILE", str(project))
+    options = ManifestOptions(path=Path("~/manifest.csv"))
+    assert options.path == project / "manifest.csv"
+    assert len(list(Manifest(options, make_runtime(project / "cache")).sessions())) == 2
+
+
 def test_unsorted_rows_are_sorted_by_time(project):
     recording = read_annotation(project, "time,valence,arousal\n1.0,0.3,0\n0.0,0.1,0\n0.5,0.2,0\n")
     assert recording.annotations["valence"].times.tolist() == [0.0, 0.5, 1.0]
@@ -109,6 +158,39 @@ def test_empty_values_and_minus_five_are_not_annotated(project):
     recording = read_annotation(project, "time,valence,arousal\n0,,0.1\n1,-5,0.2\n2,0.5,0.3\n")
     assert recording.annotations["valence"].valid.tolist() == [False, False, True]
     assert recording.annotations["arousal"].valid.tolist() == [True, True, True]
+
+
+def test_values_outside_the_scale_are_not_annotated_and_counted_for_each_target(project):
+    (project / "a.csv").write_text("time,valence,arousal\n0,0.5,0.1\n1,3,0.2\n2,-5,0.3\n3,,0.4\n4,1.0005,0.5\n5,-7,0\n")
+    recordings, warnings = read(project)
+    assert recordings[0].annotations["valence"].valid.tolist() == [True, False, False, False, True, False]
+    assert warnings == [
+        f"{project / 'a.csv'}, valence: 2 of 4 values lie outside the scale -1..1 and count as not annotated; "
+        "set manifest.scale"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"scale": (-10, 10)}, [-5, 2]),
+        ({"scale": (-5, 5)}, [-5, 2]),
+        ({"scale": (-10, 10), "sentinels": (-5,)}, [2]),
+        ({"scale": (-3, 3)}, [2]),
+    ],
+)
+def test_minus_five_is_a_value_where_the_scale_holds_it_unless_it_is_named(project, options, expected):
+    (project / "a.csv").write_text("time,valence,arousal\n0,-5,0\n1,2,0\n")
+    (project / "m.csv").write_text(f"{HEADER}\na,anna,a.mp4,a.csv\n")
+    (recording,), warnings = read(project, "m.csv", **options)
+    assert values(recording) == expected
+    assert warnings == []
+
+
+def test_minus_five_outside_the_scale_is_counted_where_other_sentinels_are_named(project):
+    (project / "a.csv").write_text("time,valence,arousal\n0,-5,0\n1,9,0\n2,0.5,0\n")
+    _, (warning,) = read(project, sentinels=(9,))
+    assert "valence: 1 of 2 values lie outside the scale -1..1" in warning
 
 
 def test_frames_and_rows_become_seconds_by_fps(project):
@@ -168,6 +250,9 @@ def test_the_dataset_says_its_targets(project):
         (f"{HEADER}\n", "no row below the header"),
         ("session,subject,media\na,anna,a.mp4\n", "manifest.csv: no column 'annotation'"),
         (f"{HEADER},media\na,anna,a.mp4,a.csv,a.mp4\n", "row 1: the column 'media' is there twice"),
+        (f"\n\n{HEADER},media\na,anna,a.mp4,a.csv,a.mp4\n", "row 3: the column 'media' is there twice"),
+        (f"\n{HEADER},Media\na,anna,a.mp4,a.csv,a.mp4\n", "row 2: the column 'media' is there twice"),
+        (",,,\n", "the file is empty"),
         (f"{HEADER}\na,anna,a.mp4\n", "row 2: 3 cells, but the header names 4 columns"),
         (b"\xff\xfes\x00e\x00", "not UTF-8 text"),
     ],
@@ -222,11 +307,12 @@ def test_a_faulty_session_is_reported_and_left_out(project, row, sentence):
 
 
 @pytest.mark.parametrize(
-    ("cells", "sentence"), [("fast", "'fast' is not a number"), ("0", "must be above 0"), ("nan", "must be above 0")]
+    ("cells", "sentence"),
+    [("fast", "'fast', which is not a number"), ("0", "must be above 0"), ("nan", "must be above 0")],
 )
 def test_a_frame_rate_that_is_none_is_reported(project, cells, sentence):
     (project / "m.csv").write_text(f"{HEADER},fps\na,anna,a.mp4,a.csv,{cells}\n")
-    with pytest.raises(DatasetError, match=f"row 2, fps: .*{sentence}"):
+    with pytest.raises(DatasetError, match=f"row 2(, fps:|: fps is) .*{sentence}"):
         read(project, "m.csv")
 
 
@@ -259,4 +345,17 @@ def test_a_time_column_or_rater_that_is_not_there_is_named(project):
 @pytest.mark.parametrize("wrong", [{"scale": (1, -1)}, {"targets": ()}, {"fps": 0}, {"lag": -1}, {"fusion": "vote"}])
 def test_impossible_options_are_refused(tmp_path, wrong):
     with pytest.raises(ValidationError):
+        ManifestOptions(path=tmp_path, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"raters": {"valance": ("a",)}}, "'valance', which is no target .targets: valence, arousal."),
+        ({"targets": ("joy", "joy")}, "each target must be named once"),
+        ({"targets": ("joy", "Joy")}, "each target must be named once"),
+    ],
+)
+def test_raters_of_no_target_and_repeated_targets_are_refused_in_one_sentence(tmp_path, wrong, sentence):
+    with pytest.raises(ValidationError, match=sentence):
         ManifestOptions(path=tmp_path, **wrong)

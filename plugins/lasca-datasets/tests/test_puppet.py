@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from filelock import FileLock
 from lasca_datasets.options import ManifestOptions, PuppetOptions
 from lasca_datasets.puppet import generate
 from lasca_datasets.puppet.affect import Affect, feel, rate
@@ -200,6 +201,23 @@ def test_two_users_of_one_cache_generate_each_session_once(monkeypatch, tmp_path
     assert sorted(written) == ["s01-1.part", "s02-1.part"]
 
 
+def test_waiting_for_another_process_is_said(tiny, monkeypatch, tmp_path):
+    puppet = Puppet(PuppetOptions(size="small"), make_runtime(tmp_path))
+    puppet.folder.mkdir(parents=True)
+    other = FileLock(puppet.folder / ".lock")
+    other.acquire()
+    notes = []
+
+    def end_the_other(message: str) -> None:
+        notes.append(message)
+        other.release()
+
+    monkeypatch.setattr(puppet.runtime.report, "note", end_the_other)
+    puppet.make()
+    assert notes == ["waiting for another process that generates this puppet"]
+    assert len(list(puppet.sessions())) == 1
+
+
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "datasets").write_text("in the way")
     with pytest.raises(StoreError, match="puppet cannot be written"):
@@ -224,6 +242,16 @@ def test_affect_stays_in_range_and_changes_within_consecutive_windows():
             assert np.abs(curve).max() <= 1.0
             windows = curve.reshape(-1, 30).mean(axis=1)
             assert np.mean(np.abs(np.diff(windows)) > 0.1 * np.ptp(curve)) > 0.5
+
+
+def test_affect_wanders_with_periods_of_7_to_24_seconds():
+    times = np.arange(0.0, 960.0, 0.1)
+    for seed in range(4):
+        valence = np.arctanh(feel(np.random.default_rng(seed)).valence(times) / 0.85)
+        power = np.abs(np.fft.rfft(valence * np.hanning(len(times)))) ** 2
+        frequency = np.fft.rfftfreq(len(times), 0.1)
+        band = (frequency > 1 / 24 - 0.003) & (frequency < 1 / 7 + 0.003)
+        assert power[band].sum() > 0.999 * power.sum()
 
 
 def test_raters_without_lag_and_noise_differ_from_the_affect_only_by_how_they_use_the_scale():
@@ -291,6 +319,17 @@ def test_without_difficulty_the_smile_follows_valence_and_the_brows_arousal():
         smile, brow = (motion.controls[:, CONTROLS.index(name)] for name in ("smile", "brow_outer"))
         assert np.corrcoef(smile, affect.valence(times))[0, 1] > 0.95
         assert np.corrcoef(brow, affect.arousal(times))[0, 1] > 0.95
+
+
+def test_without_difficulty_blinks_and_speech_remain_while_head_and_light_rest():
+    times = np.arange(0.0, 60.0, 0.04)
+    random = np.random.default_rng(0)
+    subject, affect = meet(0, random), constant(0.0, 0.0)
+    motion = move(subject, affect, utter(subject.voice, affect, 60.0, random), times, 0.0, random)
+    assert motion.lids.max() > 0.8
+    assert np.ptp(motion.jaw) > 0.2
+    for still_part in (motion.pose, motion.light):
+        assert np.ptp(still_part, axis=0).max() == 0.0
 
 
 def test_difficulty_moves_the_face_for_reasons_other_than_affect():

@@ -7,18 +7,23 @@ from pathlib import Path
 
 import numpy as np
 
-from lasca_core.api import DatasetError, Trace, build_trace
+from lasca_core.api import DatasetError, Reporter, Trace, build_trace
 from lasca_datasets.options import AnnotationOptions
 from lasca_datasets.tables import Table, read_table
 
+_USUAL_SENTINEL = -5.0
 
-def read_annotation(path: Path, layout: AnnotationOptions, fps: float | None = None) -> dict[str, Trace]:
+
+def read_annotation(
+    path: Path, layout: AnnotationOptions, report: Reporter, fps: float | None = None
+) -> dict[str, Trace]:
     """The traces of all targets in the CSV file ``path``.
 
     Times come from ``layout.time_column`` or the column ``time`` (seconds), else from the column ``frame`` (counted
     from 0) or, one row a frame, from the row, both divided by ``fps`` (default: ``layout.fps``). Rows may come in any
     order. A target's values lie in the column of its name, or with several raters in the columns ``target_r1``,
-    ``target_r2`` ..., ``target:anything``, or those that ``layout.raters`` names.
+    ``target_r2`` ..., ``target:anything``, or those that ``layout.raters`` names. Values outside ``layout.scale`` are
+    not annotated; unless they are sentinels, they are counted in one warning for each target.
 
     Raises ``DatasetError`` naming the file, and the row where there is one, if anything else is found.
     """
@@ -29,18 +34,45 @@ def read_annotation(path: Path, layout: AnnotationOptions, fps: float | None = N
         raise DatasetError(f"{path}: there is no row below the header")
     records = [(row, table.record(row, cells)) for row, cells in table.rows]
     times = _times(table, records, layout.time_column, fps or layout.fps)
-    return {
-        target: build_trace(
+    sentinels = _sentinels(layout)
+    traces = {}
+    for target, raters in columns.items():
+        where = f"{path}, {target}"
+        values = np.array([[table.number(row, column, cells[column]) for column in raters] for row, cells in records])
+        traces[target] = build_trace(
             times,
-            np.array([[table.number(row, column, cells[column]) for column in raters] for row, cells in records]),
+            values,
             scale=layout.scale,
-            sentinels=layout.sentinels,
+            sentinels=sentinels,
             lag=layout.lag,
             fusion=layout.fusion,
-            where=f"{path}, {target}",
+            where=where,
         )
-        for target, raters in columns.items()
-    }
+        _warn_outside(values, layout.scale, sentinels, where, report)
+    return traces
+
+
+def _sentinels(layout: AnnotationOptions) -> tuple[float, ...]:
+    """The values that mean "not annotated"; the usual one only where it cannot be a rating."""
+    if layout.sentinels is not None:
+        return layout.sentinels
+    low, high = layout.scale
+    return () if low <= _USUAL_SENTINEL <= high else (_USUAL_SENTINEL,)
+
+
+def _warn_outside(
+    values: np.ndarray, scale: tuple[float, float], sentinels: tuple[float, ...], where: str, report: Reporter
+) -> None:
+    """Count the ``values`` [T, R] that ``build_trace`` took for not annotated although they are there."""
+    low, high = scale
+    slack = 1e-3 * (high - low)  # the rounding that build_trace allows
+    there = values[~np.isnan(values) & ~np.isin(values, sentinels)]
+    outside = int(((there < low - slack) | (there > high + slack)).sum())
+    if outside:
+        report.warn(
+            f"{where}: {outside} of {there.size} values lie outside the scale {low:g}..{high:g} and count as not "
+            "annotated; set manifest.scale"
+        )
 
 
 def _rater_columns(table: Table, target: str, named: tuple[str, ...]) -> list[str]:
@@ -62,8 +94,8 @@ def _times(
     rate = 1.0 if seconds is not None else fps
     if rate is None:
         raise DatasetError(
-            f"{table.path}, row 1: no column 'time', so the frames a second must be known; set fps, or name the "
-            "column of seconds with time_column"
+            f"{table.path}, row {table.header_row}: no column 'time', so the frames a second must be known; set fps, "
+            "or name the column of seconds with time_column"
         )
     if column is None:
         return np.arange(len(records)) / rate

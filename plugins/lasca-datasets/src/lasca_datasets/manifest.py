@@ -41,7 +41,8 @@ class Manifest(Component):
         for number, cells in table.rows:
             try:
                 row = {name: cell.strip() for name, cell in table.record(number, cells).items()}
-                recording = self._recording(row, f"{path}, row {number}")
+                fps = table.number(number, "fps", row["fps"]) if row.get("fps") else None
+                recording = self._recording(row, fps, f"{path}, row {number}")
                 if recording.session in seen:
                     first = seen[recording.session]
                     raise DatasetError(f"{path}, row {number}: session {recording.session!r} is already in row {first}")
@@ -56,7 +57,7 @@ class Manifest(Component):
                 f"{path}: none of its {len(table.rows)} sessions can be used; the first fault: {faults[0]}"
             )
 
-    def _recording(self, row: Mapping[str, str], where: str) -> Recording:
+    def _recording(self, row: Mapping[str, str], fps: float | None, where: str) -> Recording:
         for name in _REQUIRED:
             if not row[name]:
                 raise DatasetError(f"{where}: {name} is empty")
@@ -68,7 +69,8 @@ class Manifest(Component):
             raise DatasetError(f"{where}: audio without media; a recording of sound alone belongs in the column media")
         kinds = [name for name in ("media", "annotation", "audio", *tables) if row.get(name)]
         files = {name: self._file(row[name], f"{where}, {name}") for name in kinds}
-        fps = _positive(row["fps"], f"{where}, fps") if row.get("fps") else None
+        if fps is not None and not 0.0 < fps < float("inf"):
+            raise DatasetError(f"{where}, fps: {row['fps']} must be above 0")
         return Recording(
             session=row["session"],
             subject=row["subject"],
@@ -80,9 +82,9 @@ class Manifest(Component):
                 for name in tables
                 if name in files
             },
-            annotations=read_annotation(files["annotation"], self.options, fps),
+            annotations=read_annotation(files["annotation"], self.options, self.runtime.report, fps),
             split=row.get("split") or None,
-            metadata={name: cell for name, cell in row.items() if cell and name not in (*_KNOWN, *tables)},
+            metadata={name: cell for name, cell in row.items() if name and cell and name not in (*_KNOWN, *tables)},
         )
 
     def _file(self, name: str, where: str) -> Path:
@@ -98,12 +100,13 @@ def _read_manifest(path: Path, delimiter: str) -> Table:
         raise DatasetError(f"{path}: no such manifest; name a CSV or Parquet file with -o manifest.path=FILE")
     table = _read_parquet(path) if is_parquet(path) else read_table(path, (*_REQUIRED, "media"), delimiter)
     table = replace(table, columns=tuple(map(_canonical, table.columns)))
-    require_distinct(path, table.columns)
+    require_distinct(f"{path}, row {table.header_row}", table.columns)
     tables = [name for name in table.columns if name.startswith(_FEATURES)]
     for name in (*_REQUIRED, *(() if tables else ("media",))):
         table.require(name)
     if _FEATURES in tables:
-        raise DatasetError(f"{path}, row 1: the column {_FEATURES!r} names no extractor, as features:blendshape does")
+        where = f"{path}, row {table.header_row}"
+        raise DatasetError(f"{where}: the column {_FEATURES!r} names no extractor, as features:blendshape does")
     if not table.rows:
         raise DatasetError(f"{path}: there is no row below the header")
     return table
@@ -121,13 +124,3 @@ def _read_parquet(path: Path) -> Table:
     table = read_parquet(path)
     columns = [["" if cell is None else str(cell) for cell in column.to_pylist()] for column in table.columns]
     return Table(path, tuple(table.column_names), tuple(enumerate(zip(*columns, strict=True), start=1)), delimiter=None)
-
-
-def _positive(text: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise DatasetError(f"{where}: {text!r} is not a number") from None
-    if not 0.0 < value < float("inf"):
-        raise DatasetError(f"{where}: {text} must be above 0")
-    return value

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from lasca_core.api import Field, Options, how
 
@@ -21,7 +21,8 @@ class PuppetOptions(Options):
         default=1.0,
         ge=0,
         le=3,
-        description="how strongly faces, voices and heads move for reasons other than affect; 0: not at all",
+        description="how strongly faces, voices and heads move for reasons other than affect; 0: only blinks, speech "
+        "and camera noise remain",
     )
     annotation_noise: float = Field(
         default=0.25,
@@ -50,10 +51,13 @@ class AnnotationOptions(Options):
     )
     fusion: Literal["mean", "median"] = Field(default="mean", description="how several raters become one trace")
     scale: tuple[float, float] = Field(
-        default=(-1.0, 1.0), description="lowest and highest value of the annotation scale"
+        default=(-1.0, 1.0),
+        description="lowest and highest value of the annotation scale; values outside it count as not "
+        "annotated, with a warning",
     )
-    sentinels: tuple[float, ...] = Field(
-        default=(-5.0,), description="values that mean 'not annotated', besides empty cells"
+    sentinels: tuple[float, ...] | None = Field(
+        default=None,
+        description="values that mean 'not annotated', besides empty cells; by default -5, unless it lies in the scale",
     )
     lag: float = Field(
         default=0.0, ge=0, description="how late the annotators react, seconds; taken off the annotation's times"
@@ -71,12 +75,27 @@ class AnnotationOptions(Options):
         default="auto", description="between the columns of CSV files: manifest, annotations and features"
     )
 
+    @field_validator("targets")
+    @classmethod
+    def _distinct(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        if len({target.casefold() for target in targets}) < len(targets):
+            raise ValueError("each target must be named once")
+        return targets
+
     @field_validator("scale")
     @classmethod
     def _ascending(cls, scale: tuple[float, float]) -> tuple[float, float]:
         if scale[0] >= scale[1]:
             raise ValueError("the lowest value must come first, for instance [-1, 1]")
         return scale
+
+    @model_validator(mode="after")
+    def _raters_of_targets(self) -> Self:
+        if stray := [name for name in self.raters if name not in self.targets]:
+            raise ValueError(
+                f"raters are given for {stray[0]!r}, which is no target (targets: {', '.join(self.targets)})"
+            )
+        return self
 
 
 class ManifestOptions(AnnotationOptions):
@@ -86,3 +105,11 @@ class ManifestOptions(AnnotationOptions):
         description="CSV or Parquet file with columns session, subject, annotation, and media or ready feature tables "
         "(features:EXTRACTOR, for instance features:mfcc) or both; optionally audio, fps, split"
     )
+
+    @field_validator("path")
+    @classmethod
+    def _at_home(cls, path: Path) -> Path:
+        try:
+            return path.expanduser()
+        except RuntimeError:
+            raise ValueError("the home folder that ~ stands for is not known; write the whole path") from None

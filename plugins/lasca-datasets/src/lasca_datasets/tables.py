@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 _DELIMITERS = (",", ";", "\t")
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 _SHOWN = 8  # column names in an error message
+_DECLARED = re.compile(r'"?sep=([,;\t])"?[\r\n]*', re.IGNORECASE)
+"""The line before the header in which Excel may be told the delimiter."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Table:
     rows: tuple[tuple[int, tuple[str, ...]], ...]
     delimiter: str | None
     """None for a file without delimiters."""
+    header_row: int = 1
+    """The number of the row that names the columns."""
 
     def require(self, name: str) -> str:
         """The column called ``name``, whatever its case; raises ``DatasetError`` if there is none."""
@@ -60,8 +66,8 @@ class Table:
         text = cell.strip()
         if not text or text.casefold() in ("nan", "na", "null"):
             return float("nan")
-        if self.delimiter == ";":
-            text = text.replace(",", ".")  # the decimal comma of the countries whose spreadsheets write semicolons
+        if self.delimiter in (";", "\t"):
+            text = text.replace(",", ".")  # the decimal comma, which is why such a file is not separated by commas
         try:
             return float(text)
         except ValueError:
@@ -71,30 +77,30 @@ class Table:
 def read_table(path: Path, wanted: Collection[str], delimiter: str = "auto") -> Table:
     """The table in the text file ``path``, whose first row names the columns.
 
-    With ``delimiter = "auto"`` the one under which most of the ``wanted`` names are columns is taken, and of equal ones
-    the one that splits the header into more. Raises ``DatasetError`` if the file cannot be read as such a table.
+    With ``delimiter = "auto"`` the one that a line such as ``sep=;`` above the header declares is taken, else the one
+    under which most of the ``wanted`` names are columns, and of equal ones the one that splits the header into more.
+    Raises ``DatasetError`` if the file cannot be read as such a table.
     """
-    lines = _read(path).splitlines(keepends=True)
-    first = next((line for line in lines if line.strip()), None)
-    if first is None:
-        raise DatasetError(f"{path}: the file is empty; its first row must name the columns")
+    text = _read(path)
+    lines = (line for line in _lines(text) if line.strip())
+    first = next(lines, "")
+    declared = _DECLARED.fullmatch(first)
+    header = next(lines, "") if declared else first
     if delimiter == "auto":
-        delimiter = max(_DELIMITERS, key=lambda mark: _fitness(first, mark, wanted))
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    columns: tuple[str, ...] = ()
-    rows: list[tuple[int, tuple[str, ...]]] = []
+        delimiter = declared[1] if declared else max(_DELIMITERS, key=lambda mark: _fitness(header, mark, wanted))
+    reader = csv.reader(_lines(text), delimiter=delimiter, skipinitialspace=True)
     try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not columns:
-                columns = tuple(cell.strip() for cell in cells)
-                continue
-            rows.append((reader.line_num, tuple(cells)))
+        filled = [(reader.line_num, tuple(cells)) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
         raise DatasetError(f"{path}, row {reader.line_num}: not readable as a table: {error}") from None
-    require_distinct(path, columns)
-    return Table(path, columns, tuple(rows), delimiter)
+    if declared:
+        del filled[0]
+    if not filled:
+        raise DatasetError(f"{path}: the file is empty; its first row must name the columns")
+    (header_row, names), *rows = filled
+    columns = _without_padding(tuple(name.strip() for name in names), [cells for _, cells in rows])
+    require_distinct(f"{path}, row {header_row}", columns)
+    return Table(path, columns, tuple(rows), delimiter, header_row)
 
 
 def is_parquet(path: Path) -> bool:
@@ -113,15 +119,28 @@ def read_parquet(path: Path) -> pyarrow.Table:
         names = table.column_names
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from None
-    require_distinct(path, names)
+    require_distinct(str(path), names)
     return table
 
 
-def require_distinct(path: Path, columns: Sequence[str]) -> None:
-    """Raise ``DatasetError`` if two columns have one name."""
-    repeated = next((name for name in columns if columns.count(name) > 1), None)
+def require_distinct(where: str, columns: Sequence[str]) -> None:
+    """Raise ``DatasetError``, naming ``where``, if two columns have one name. Columns without a name do not count."""
+    repeated = next((name for name in columns if name and columns.count(name) > 1), None)
     if repeated is not None:
-        raise DatasetError(f"{path}, row 1: the column {repeated!r} is there twice")
+        raise DatasetError(f"{where}: the column {repeated!r} is there twice")
+
+
+def _lines(text: str) -> io.StringIO:
+    """The lines of ``text``, which end where a file's do: not at U+2028 and its like, as with ``str.splitlines``."""
+    return io.StringIO(text, newline="")
+
+
+def _without_padding(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """The columns, less the last ones without name and content, which spreadsheets append."""
+    named = max(place for place, name in enumerate(columns) if name) + 1
+    if any(cell.strip() for cells in rows for cell in cells[named : len(columns)]):
+        return columns
+    return columns[:named]
 
 
 def _fitness(header: str, delimiter: str, wanted: Collection[str]) -> tuple[int, int]:

@@ -30,7 +30,7 @@ class Affect:
 
 
 def feel(rng: np.random.Generator) -> Affect:
-    """Affect that rises and falls within 5 to 20 s, valence and arousal independently."""
+    """Affect that rises and falls with periods of 7 to 24 s, valence and arousal independently."""
     valence, arousal = wander(rng, 7.0, 24.0), wander(rng, 7.0, 24.0)
     return Affect(lambda times: 0.85 * np.tanh(valence(times)), lambda times: 0.85 * np.tanh(arousal(times)))
 

@@ -25,7 +25,8 @@ _BLINK = 0.14  # seconds from open to closed
 def move(
     subject: Subject, affect: Affect, speech: Speech, times: np.ndarray, difficulty: float, rng: np.random.Generator
 ) -> Motion:
-    """The motion of ``subject`` at ``times`` [T] seconds. ``difficulty`` scales what is unrelated to affect.
+    """The motion of ``subject`` at ``times`` [T] seconds. ``difficulty`` scales what is unrelated to affect,
+    except blinks and speech, which are always there.
 
     Valence shows in the mouth's corners, the cheeks, the brows drawn together; arousal in raised brows, open eyes and
     an open jaw, which speech moves too.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 
 from lasca_core.api import Component, DatasetError, Recording, StoreError
@@ -39,7 +40,7 @@ class Puppet(Component):
         layout = AnnotationOptions(lag=self.options.lag)
         for session in generate.sessions_of(self.plan):
             try:
-                annotations = read_annotation(self.folder / session.annotation, layout)
+                annotations = read_annotation(self.folder / session.annotation, layout, self.runtime.report)
             except DatasetError as fault:
                 self.runtime.report.warn(f"{fault}; the session is left out (delete the file to have it made again)")
                 continue
@@ -55,16 +56,30 @@ class Puppet(Component):
         """Generate the sessions whose files are missing or empty. Safe against a second process doing the same."""
         if not self._missing() and all(_there(self.folder / name) for name in generate.DESCRIPTION):
             return
-        from filelock import FileLock
-
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / ".lock"):
+            with self._alone():
                 generate.describe(self.plan, self.options, self.folder)
                 if missing := self._missing():
                     self._generate(missing)
         except OSError as error:
             raise StoreError(f"{self.folder}: puppet cannot be written: {error.strerror or error}") from error
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder's lock, and say so if that means waiting."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            self.runtime.report.note("waiting for another process that generates this puppet")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _missing(self) -> list[Session]:
         return [

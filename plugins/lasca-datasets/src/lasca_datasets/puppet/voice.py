@@ -92,7 +92,8 @@ def utter(voice: Voice, affect: Affect, seconds: float, rng: np.random.Generator
 def speak(
     voice: Voice, speech: Speech, affect: Affect, seconds: float, difficulty: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """The sound, float32 [seconds * RATE] in (-1, 1). ``difficulty`` scales what is unrelated to affect."""
+    """The sound, float32 [seconds * RATE] in (-1, 1). ``difficulty`` scales what is unrelated to affect and to what is
+    said."""
     times = speech.times
     arousal, valence = affect.arousal(times), affect.valence(times)
     shown = voice.expression * arousal
