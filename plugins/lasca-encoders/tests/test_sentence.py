@@ -15,6 +15,7 @@ from lasca_encoders.sentence import AnyModel, MiniLM, MPNet
 
 from lasca_core.api import OptionError, WeightsError
 from lasca_core.host.options import build
+from lasca_core.testing import make_runtime
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ def test_loading_prints_nothing_and_leaves_progress_bars_as_they_were(online, mi
 
 
 def any_model(runtime, folder) -> AnyModel:
-    return AnyModel(SentenceOptions(model=str(folder)), runtime)
+    return AnyModel(build(SentenceOptions, {"model": str(folder)}, "encoder"), runtime)
 
 
 def test_a_folder_gives_the_same_vectors_sizes_and_counts_as_the_pinned_model(minilm, online, minilm_folder, sentences):
@@ -162,11 +163,17 @@ def test_a_folders_fingerprint_changes_with_its_content_and_not_with_its_place(o
             (tmp_path / place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(minilm_folder / name, tmp_path / place / name)
         (tmp_path / place / "model.safetensors").write_bytes(b"the same in both")
-        (tmp_path / place / "README.md").write_text(place)
+        for unread in ("README.md", ".gitattributes", ".git/HEAD", ".cache/huggingface/x.metadata", "onnx/model.onnx"):
+            (tmp_path / place / unread).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / place / unread).write_text(place)
     one, two = (any_model(online, tmp_path / place) for place in ("one", "two"))
-    assert one.fingerprint() == two.fingerprint()
-    (tmp_path / "two/vocab.txt").write_text("other")
-    assert one.fingerprint() != two.fingerprint()
+    seen = {one.fingerprint()}
+    assert two.fingerprint() in seen
+    for name in ("vocab.txt", "1_Pooling/config.json", "merges.bpe", "2_Dense/tables.npz"):
+        (tmp_path / "two" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "two" / name).write_text("other")
+        assert two.fingerprint() not in seen
+        seen.add(two.fingerprint())
 
 
 def test_a_folder_that_is_no_model_is_an_error_that_names_it(online, tmp_path):
@@ -181,10 +188,60 @@ def test_a_folder_that_is_no_model_is_an_error_that_names_it(online, tmp_path):
         any_model(online, tmp_path).prepare()
 
 
-@pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder", "a/b/c", "two words", "a..b", "C:\\model"])
-def test_what_is_neither_a_folder_nor_an_id_is_an_error_of_the_option(online, name):
-    with pytest.raises(OptionError, match="no such folder, and not the id of a model"):
-        any_model(online, name).fingerprint()
+@pytest.mark.parametrize("dense", ["2_Dense", "2_Router/query_Dense"])
+def test_a_dense_layer_that_is_pickled_is_refused_by_name(online, minilm_folder, tmp_path, dense):
+    folder = tmp_path / "model"
+    shutil.copytree(minilm_folder, folder)
+    top = dense.partition("/")[0]
+    modules = json.loads((folder / "modules.json").read_text())
+    modules.append({"idx": 2, "name": "2", "path": top, "type": f"sentence_transformers.models.{top[2:]}"})
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / dense).mkdir(parents=True)
+    (folder / "2_Router").mkdir(exist_ok=True)
+    types = {"query_Dense": "sentence_transformers.models.Dense"}
+    (folder / "2_Router/router_config.json").write_text(json.dumps({"types": types}))
+    (folder / dense / "pytorch_model.bin").write_bytes(b"pickled")
+    for other in ("config.json", "other.safetensors"):  # a name that the library does not look for is no help
+        (folder / dense / other).write_bytes(b"{}")
+        with pytest.raises(WeightsError, match=f"no safetensors file beside {dense}/pytorch_model.bin, and LaScA does"):
+            any_model(online, folder).fingerprint()
+
+
+def test_a_model_that_does_not_say_how_to_pool_is_averaged_with_a_warning(minilm_folder, tmp_path, sentences):
+    folder = tmp_path / "bare"
+    shutil.copytree(minilm_folder, folder)
+    runtime = make_runtime(tmp_path)
+    any_model(runtime, folder).fingerprint()
+    assert runtime.report.warnings == []
+    (folder / "modules.json").unlink()
+    shutil.rmtree(folder / "1_Pooling")
+    vectors = any_model(runtime, folder).encode(sentences)
+    assert vectors.shape == (len(sentences), 384)
+    assert runtime.report.warnings == [
+        f"{folder} has no modules.json that says how to pool: the vector of a text is the mean of its tokens' vectors, "
+        "which may not be how the model was trained"
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["./nowhere", "/no/such/folder", "C:\\model", "a/b/c", "two words", "a..b", "-x", "x/.y"],
+        *["foo.git", "owner/foo.git", "visage/é", "x" * 97, "x" * 97 + "/y", "x" * 999],
+    ],
+)
+def test_what_is_neither_a_folder_nor_an_id_is_an_error_of_the_option(name):
+    with pytest.raises(OptionError) as caught:
+        build(SentenceOptions, {"model": name}, "encoder")
+    assert str(caught.value) == (
+        f"option encoder.model = {name!r}: no such folder, and not the id of a model on the Hugging Face hub "
+        "(owner/name) either"
+    )
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 96, f"{'x' * 96}/{'y' * 96}", "a-b/c.d_e", "foo.gitter"])
+def test_ids_that_the_hub_can_have_are_taken(name):
+    assert build(SentenceOptions, {"model": name}, "encoder").model == name
 
 
 def test_the_model_of_sentence_must_be_named():

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os.path
+import re
 from typing import Literal
 
+from pydantic import field_validator
+
 from lasca_core.api import Field, Options, how
+
+_HUB_ID = re.compile(r"(?:(?=.{1,96}/)\w+(?:[.-]\w+)*/)?(?=.{1,96}$)\w+(?:[.-]\w+)*(?<!\.git)", re.ASCII)
+"""``owner/name`` or ``name`` as the hub allows them: at most 96 characters each, no two signs in a row, no ``.git``."""
 
 
 class EncoderOptions(Options):
@@ -37,3 +44,11 @@ class SentenceOptions(HubOptions):
         min_length=1,
         description="a sentence-transformers model: its id on the Hugging Face hub (owner/name), or a folder with it",
     )
+
+    @field_validator("model")
+    @classmethod
+    def _folder_or_hub_id(cls, model: str) -> str:
+        # pathlib raises for a name too long to be one; this says no.
+        if not os.path.isdir(os.path.expanduser(model)) and not _HUB_ID.fullmatch(model):
+            raise ValueError("no such folder, and not the id of a model on the Hugging Face hub (owner/name) either")
+        return model

@@ -19,7 +19,7 @@ def lasca_register_encoders() -> Iterator[EncoderSpec]:
         name="minilm",
         target="lasca_encoders.sentence:MiniLM",
         options="lasca_encoders.options:EncoderOptions",
-        summary="all-MiniLM-L6-v2: small and fast (384 dimensions, 256 tokens, 91 MB)",
+        summary="all-MiniLM-L6-v2: small and fast (384 dimensions, 256 tokens, 92 MB)",
         weights=(MINILM,),
         citation=f"{_SBERT}; Wang et al. (2020), MiniLM, NeurIPS, arXiv:2002.10957",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from lasca_core.api import Component, OptionError, Weights, WeightsError
+from lasca_core.api import Component, Weights, WeightsError
 from lasca_encoders.hub import checksum, require_model, snapshot
 from lasca_encoders.pins import MINILM, MPNET
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 _BATCH_SIZE = {"cpu": 8, "cuda": 128, "mps": 32}
 """On a CPU small batches of similar length win, because padding costs arithmetic; a GPU needs many texts to be busy."""
-_HUB_ID = re.compile(r"(?:\w+(?:[.-]\w+)*/)?\w+(?:[.-]\w+)*")
 _OWNER = "sentence-transformers"
 
 
@@ -140,8 +138,8 @@ class _Hub(_Encoder):
         return snapshot(self.model, self.options.revision, offline=self.runtime.offline, report=self.runtime.report)
 
     def fingerprint(self) -> str:
-        """The model's id and revision."""
-        return f"{self.model}@{self.options.revision}"
+        """The model's id and commit; fetches the model on first use, since a branch alone does not say what it is."""
+        return f"{self.model}@{self.folder().name}"
 
 
 class QAMPNet(_Hub):
@@ -184,18 +182,24 @@ class AnyModel(_Encoder):
         return int(self._model.max_seq_length or self._model.tokenizer.model_max_length)
 
     def fingerprint(self) -> str:
-        """The checksum of the folder's files, or the model's id and revision."""
-        if self._local_folder() is not None:
-            return checksum(self.folder())
-        return f"{self._hub_id()}@{self.options.revision}"
+        """The checksum of the folder's files, or the model's id and commit; fetches the model on first use."""
+        folder = self.folder()
+        return checksum(folder) if self._local_folder() is not None else f"{self._hub_id()}@{folder.name}"
 
     def folder(self) -> Path:
         """The folder that was named, or the model in the hub's cache; downloaded on first use."""
         folder = self._local_folder()
+        report = self.runtime.report
         if folder is not None:
             require_model(folder, str(folder))
-            return folder
-        return snapshot(self._hub_id(), self.options.revision, offline=self.runtime.offline, report=self.runtime.report)
+        else:
+            folder = snapshot(self._hub_id(), self.options.revision, offline=self.runtime.offline, report=report)
+        if not (folder / "modules.json").is_file():
+            report.warn(
+                f"{self.options.model} has no modules.json that says how to pool: the vector of a text is the mean of "
+                "its tokens' vectors, which may not be how the model was trained"
+            )
+        return folder
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """As the loaded model counts them: with its own tokenizer and the prompt it puts before each text, if any."""
@@ -220,8 +224,6 @@ class AnyModel(_Encoder):
 
     def _hub_id(self) -> str:
         name = self.options.model
-        if not _HUB_ID.fullmatch(name):
-            raise OptionError(f"encoder.model = {name}: no such folder, and not the id of a model (owner/name) either")
         return name if "/" in name else f"{_OWNER}/{name}"
 
 
