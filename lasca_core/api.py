@@ -23,6 +23,7 @@ from lasca_core.contract.errors import (
     WeightsError,
 )
 from lasca_core.contract.hookspecs import hookimpl
+from lasca_core.contract.lexicon import Anchors, Combination, Lexicon, LexiconContext
 from lasca_core.contract.protocols import (
     Component,
     Dataset,
@@ -51,10 +52,10 @@ from lasca_core.contract.types import (
     Block,
     Embeddings,
     Frames,
-    Lexicon,
-    LexiconContext,
+    Knowledge,
     Pairs,
     Problem,
+    ReadyFeatures,
     Recording,
     RunInfo,
     Saliency,
@@ -92,7 +93,9 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "Anchors",
     "Block",
+    "Combination",
     "CommandSpec",
     "Component",
     "ComponentSpec",
@@ -108,6 +111,7 @@ __all__ = [
     "ExtractorSpec",
     "Field",
     "Frames",
+    "Knowledge",
     "LascaError",
     "Learner",
     "LearnerSpec",
@@ -126,6 +130,7 @@ __all__ = [
     "Pairs",
     "PluginError",
     "Problem",
+    "ReadyFeatures",
     "Recording",
     "Reporter",
     "RunInfo",

@@ -11,7 +11,7 @@ from lasca_core.cli.common import Settings, common_options, option_option, print
 from lasca_core.contract.errors import LexiconError
 
 if TYPE_CHECKING:
-    from lasca_core.contract.types import Lexicon
+    from lasca_core.contract.lexicon import Lexicon
 
 
 @click.group(short_help="Show and check lexicons.")
@@ -24,7 +24,7 @@ def _load(
     settings: Settings, name: str, language: str, extractors: Sequence[str], assignments: Sequence[str]
 ) -> Lexicon:
     """The entries of one lexicon for the features of the given extractors (default: all installed ones)."""
-    from lasca_core.contract.types import LexiconContext
+    from lasca_core.contract.lexicon import LexiconContext
     from lasca_core.experiment.components import build_component
     from lasca_core.experiment.config import resolve
 

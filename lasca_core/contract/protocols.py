@@ -10,17 +10,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from lasca_core.contract.lexicon import Lexicon, LexiconContext
     from lasca_core.contract.specs import Weights
-    from lasca_core.contract.types import (
-        Lexicon,
-        LexiconContext,
-        Problem,
-        Recording,
-        Saliency,
-        Scores,
-        Source,
-        Track,
-    )
+    from lasca_core.contract.types import Problem, Recording, Saliency, Scores, Source, Track
 
 
 class Task(Protocol):

@@ -153,6 +153,8 @@ class LearnerSpec(ComponentSpec):
     """Learns the direction of change from differences between windows; see ``protocols.Learner``."""
 
     kind: ClassVar[str] = "learner"
+    zero_shot: bool = False
+    """True if it can predict from a lexicon's knowledge alone: ``fit_many`` accepts problems without pairs."""
 
 
 @dataclass(frozen=True)

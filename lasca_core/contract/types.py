@@ -7,14 +7,12 @@ False in ``valid``: NaN never means "missing", so a NaN inside any record raises
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lasca_core.contract.errors import ContractError, LexiconError
+from lasca_core.contract.errors import ContractError
 
 if TYPE_CHECKING:
     import torch
@@ -188,7 +186,10 @@ class Recording:
 
     ``media`` is a video or audio file or a folder of images; ``audio`` a separate sound file, where sound does not lie
     in ``media``; ``fps`` the rate of a folder of images. ``features`` holds ready tracks by extractor name, used
-    instead of extracting. ``annotations`` maps an affect dimension to its trace.
+    instead of extracting. ``annotations`` maps an affect dimension to its trace. ``split`` is the corpus's own part
+    (``train``, ``validation``, ``test``). ``segments`` float64 [W, 2], where it is given, are the start and end in
+    seconds of this recording's windows, in place of a regular grid: utterances, or rows of a table that each describe a
+    whole segment. ``metadata`` is what a lexicon may know of the session (``culture``, ``language``, ...).
     """
 
     session: str
@@ -199,11 +200,33 @@ class Recording:
     features: Mapping[str, Track] = field(default_factory=dict)
     annotations: Mapping[str, Trace] = field(default_factory=dict)
     split: str | None = None
+    segments: Tensor | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check(bool(self.session), self, "session must not be empty")
         _check(bool(self.subject), self, "subject must not be empty")
+        if self.segments is not None:
+            _check(self.segments.ndim == 2 and self.segments.shape[1] == 2, self, "segments must be [W, 2]")
+            _check_finite(self.segments, self, "segments")
+            starts, ends = self.segments[:, 0], self.segments[:, 1]
+            _check(bool((ends > starts).all()), self, "every segment must end after it starts")
+            _check(bool((starts.diff() > 0).all()), self, "segments must be in order of their starts, each at its own")
+
+
+@dataclass(frozen=True)
+class ReadyFeatures:
+    """What must be known of features that a dataset brings along and no installed extractor measures: their ``names``,
+    and ``signed`` and ``resolution`` as an extractor states them."""
+
+    names: tuple[str, ...]
+    signed: frozenset[str] = frozenset()
+    resolution: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check(bool(self.names), self, "names must not be empty")
+        _check(len(set(self.names)) == len(self.names), self, "names must be distinct")
+        _check(self.signed <= set(self.names), self, "signed must be a subset of names")
 
 
 # --- windows ----------------------------------------------------------------------------------------------------------
@@ -259,91 +282,23 @@ class Saliency(_Tensors):
 
 
 @dataclass(frozen=True)
-class LexiconContext:
-    """What a lexicon may know when it is asked for its entries: the features, the language, and the session's metadata
-    (``culture``, ``subject``, ``dataset``, ... as far as the dataset states them)."""
-
-    features: tuple[str, ...]
-    language: str = "en"
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Lexicon:
-    """A fixed map from feature names to descriptions, with the template that makes a sentence of some of them.
-
-    ``entries`` are in the lexicon's own order, which is the order of cues in every sentence. ``template`` contains
-    ``{cues}`` once; ``separator`` joins the descriptions; ``empty`` is the sentence when nothing is salient.
-    """
-
-    id: str
-    version: str
-    language: str
-    license: str
-    entries: Mapping[str, str]
-    template: str = "{cues}."
-    separator: str = "; "
-    empty: str = "Nothing stands out."
-    provenance: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        import string
-
-        try:
-            placeholders = [name for _, name, _, _ in string.Formatter().parse(self.template) if name is not None]
-        except ValueError as error:
-            raise LexiconError(f"lexicon {self.id!r}: the template {self.template!r} is malformed ({error})") from None
-        if placeholders != ["cues"]:
-            others = ", ".join(name for name in placeholders if name != "cues") or f"{len(placeholders)} times"
-            raise LexiconError(
-                f"lexicon {self.id!r}: the template must contain {{cues}} and nothing else, once, not {others}"
-            )
-        for feature, text in self.entries.items():
-            if not text.strip() or "\n" in text:
-                raise LexiconError(f"lexicon {self.id!r}: the entry of {feature!r} is empty or has more than one line")
-
-    @property
-    def checksum(self) -> str:
-        """sha256 (hex) over everything that decides which sentence is written."""
-        content = [self.language, self.template, self.separator, self.empty, list(self.entries.items())]
-        return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
-
-    def require(self, features: Sequence[str]) -> None:
-        """Raise ``LexiconError`` naming the features that have no entry."""
-        missing = [name for name in features if name not in self.entries]
-        if missing:
-            shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-            raise LexiconError(
-                f"lexicon {self.id!r} ({self.language}) has no entry for {shown}; choose another with --lexicon"
-            )
-
-    def order(self, features: Sequence[str]) -> list[int]:
-        """Positions in ``features``, in the order in which the lexicon speaks of them."""
-        rank = {name: position for position, name in enumerate(self.entries)}
-        return sorted(range(len(features)), key=lambda index: rank[features[index]])
-
-    def sentence(self, cues: Sequence[str]) -> str:
-        """The sentence for ``cues``, which must be in the lexicon's order."""
-        if not cues:
-            return self.empty
-        return self.template.format(cues=self.separator.join(self.entries[name] for name in cues))
-
-
-@dataclass(frozen=True)
 class Wording(_Tensors):
     """The sentence of every window, each distinct sentence once.
 
-    ``texts`` and ``cues`` [N]: the distinct sentences and the features each speaks of; ``index`` int64 [W]: which of
-    them is a window's; ``dropped`` int64 [W]: how many salient cues did not fit into the encoder's token limit.
+    ``texts`` and ``cues`` [N]: the distinct sentences and the features each speaks of; ``states`` [N]: the state of
+    each of those cues, as ``Lexicon.sentence`` takes it, or nothing where states are not said; ``index`` int64 [W]:
+    which of them is a window's; ``dropped`` int64 [W]: how many salient cues did not fit into the encoder's token limit.
     """
 
     texts: tuple[str, ...]
     cues: tuple[tuple[str, ...], ...]
     index: Tensor
     dropped: Tensor
+    states: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         _check(len(self.texts) == len(self.cues), self, "texts and cues must have equal length")
+        _check(len(self.states) in (0, len(self.texts)), self, "states must be given for all texts or for none")
         _check(len(set(self.texts)) == len(self.texts), self, "texts must be distinct")
         _check(self.index.ndim == 1 and self.index.shape == self.dropped.shape, self, "index and dropped must be [W]")
 
@@ -401,12 +356,40 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Knowledge(_Tensors):
+    """What a lexicon's words say, without any label, of how the columns of the block ``features`` speak for a target.
+
+    ``weight`` float32 [F]: how strongly a rise of the column by its standard deviation speaks for a rise of the target,
+    with a root mean square of 1, or all 0 where the lexicon does not know; ``similarity`` float32 [F, F]: cosine
+    similarity of the descriptions, positive semidefinite with a diagonal of 1; ``reliability`` in [0, 1]: how far
+    different phrasings of the anchors agree on the weights.
+    """
+
+    weight: Tensor
+    similarity: Tensor
+    reliability: float
+
+    def __post_init__(self) -> None:
+        _check(self.weight.ndim == 1, self, "weight must be [F]")
+        _check(self.similarity.shape == (len(self.weight),) * 2, self, "similarity must be [F, F]")
+        _check_finite(self.weight, self, "weight")
+        _check_finite(self.similarity, self, "similarity")
+
+    @property
+    def silent(self) -> bool:
+        """Whether the lexicon does not know."""
+        return not bool(self.weight.any())
+
+
+@dataclass(frozen=True)
 class Problem(_Tensors):
     """One training task for a learner.
 
     ``delta`` float32 [P, D]: later minus earlier representation, each column scaled by its root mean square over these
     very pairs; ``label`` float32 [P] in {0, 1}; ``group`` int64 [P]: the subject, for splits inside the training set;
-    ``blocks`` says what the columns are; ``seed`` makes the fit repeatable.
+    ``blocks`` says what the columns are; ``seed`` makes the fit repeatable; ``knowledge`` is what the lexicon says of
+    the block ``features``, for variants that are given language. Only a learner that can do without labels
+    (``LearnerSpec.zero_shot``) is ever given a problem of 0 pairs, and then with knowledge.
     """
 
     delta: Tensor
@@ -414,6 +397,7 @@ class Problem(_Tensors):
     group: Tensor
     blocks: tuple[Block, ...]
     seed: int = 0
+    knowledge: Knowledge | None = None
 
     def __post_init__(self) -> None:
         _check(self.delta.ndim == 2, self, "delta must be [P, D]")
@@ -423,6 +407,11 @@ class Problem(_Tensors):
             self.blocks[-1].stop == self.delta.shape[1] if self.blocks else True, self, "blocks must cover all columns"
         )
         _check_finite(self.delta, self, "delta")
+
+    def to(self, device: torch.device | str) -> Problem:
+        """A copy with every tensor, the knowledge's too, on ``device``."""
+        moved: Problem = super().to(device)
+        return moved if self.knowledge is None else replace(moved, knowledge=self.knowledge.to(device))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lasca_core import __version__
 from lasca_core.contract.errors import LascaError, ModelError
-from lasca_core.contract.types import Lexicon
+from lasca_core.contract.lexicon import Lexicon
 from lasca_core.experiment.config import Config, resolve
 from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.host.plugins import Registry

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lasca_core.contract.errors import ContractError, MediaError, OptionError
+from lasca_core.contract.lexicon import Lexicon, LexiconContext
 from lasca_core.contract.protocols import Model, Task
 from lasca_core.contract.types import (
     Embeddings,
-    Lexicon,
-    LexiconContext,
     Problem,
     Recording,
     Saliency,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lasca_core.contract.types import Lexicon, Saliency, Windows, Wording
+from lasca_core.contract.lexicon import Lexicon
+from lasca_core.contract.types import Saliency, Windows, Wording
 from lasca_core.experiment.material import Material
 from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.steps.normalize import Normalized, Statistics, statistics

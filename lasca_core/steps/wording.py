@@ -8,7 +8,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from lasca_core.contract.errors import LexiconError
-from lasca_core.contract.types import Lexicon, Wording
+from lasca_core.contract.lexicon import Lexicon
+from lasca_core.contract.types import Wording
 
 if TYPE_CHECKING:
     import torch
