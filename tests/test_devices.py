@@ -13,7 +13,7 @@ from lasca_saliency.topk import TopK
 from torch import Tensor
 
 from lasca_core.api import Lexicon, Track, Windows
-from lasca_core.steps.fusion import column_scale, differences
+from lasca_core.steps.fusion import differences, fit_columns
 from lasca_core.steps.normalize import normalize, statistics
 from lasca_core.steps.pairs import make_pairs
 from lasca_core.steps.windows import concatenate, cut, grid, summarise
@@ -62,9 +62,9 @@ def steps(windows: Windows) -> Iterator[tuple[str, Any]]:
             scale=(0.0, 1.0),
         )
         yield f"{strategy} pairs", pairs.later
-        delta, _ = differences({"features": found.features}, {}, pairs)
+        delta, layout = differences({"features": found.features}, {}, pairs)
         yield f"{strategy} differences", delta
-        yield f"{strategy} scale", column_scale(delta)
+        yield f"{strategy} scale", fit_columns(delta, layout).scale
 
 
 def test_no_step_makes_a_tensor_elsewhere_than_where_its_inputs_lie() -> None:

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
 
-from lasca_core.experiment.metrics import Interval, accuracy, auc, balanced_accuracy, clustered_bootstrap
+from lasca_core.experiment.metrics import (
+    Interval,
+    accuracy,
+    auc,
+    balanced_accuracy,
+    clustered_bootstrap,
+    correct,
+    holm,
+    sign_flip_test,
+)
+from lasca_core.experiment.results import is_shown, sentence
 
 
 def predictions(seed: int, count: int = 200, rising: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +71,8 @@ def two_models(
 
 def interval(data: tuple[np.ndarray, ...], **changes: object) -> Interval:
     options: dict[str, object] = {"resamples": 1000, "confidence": 0.95, "seed": 0} | changes
-    return clustered_bootstrap(*data, **options)  # type: ignore[arg-type]
+    label, first, second, person = data
+    return clustered_bootstrap(correct(label, first) - correct(label, second), person, **options)  # type: ignore[arg-type]
 
 
 def test_the_interval_covers_the_true_difference_about_as_often_as_it_says() -> None:
@@ -115,17 +126,62 @@ def test_more_confidence_makes_a_wider_interval() -> None:
     assert wide.low < narrow.low <= narrow.high < wide.high
 
 
-def test_two_models_that_say_the_same_differ_by_nothing_and_nothing_is_shown() -> None:
+def test_two_models_that_say_the_same_differ_by_nothing() -> None:
     label, first, _, person = two_models(np.random.default_rng(8), people=10, each=6, spread=0.1)
     found = interval((label, first, first, person))
-    assert (found.difference, found.low, found.high, found.shown) == (0.0, 0.0, 0.0, False)
+    assert (found.difference, found.low, found.high) == (0.0, 0.0, 0.0)
+    assert sign_flip_test(np.zeros(60), person, flips=1000, seed=0) == 1.0
+
+
+# --- tests ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("people", [6, 14])
+def test_the_sign_flip_test_is_scipys_permutation_test(people: int) -> None:
+    from scipy.stats import permutation_test
+
+    rng = np.random.default_rng(people)
+    person = np.repeat(np.arange(people), 5)
+    gain = rng.choice([-1.0, 0.0, 0.0, 1.0], len(person)) + rng.choice([0.0, 1.0], people)[person]
+    sums = np.bincount(person, weights=gain)
+    expected = permutation_test(
+        (sums,), lambda x, axis: x.sum(axis=axis), permutation_type="samples", n_resamples=20_000
+    ).pvalue
+    assert sign_flip_test(gain, person, flips=20_000, seed=0) == pytest.approx(expected, abs=0.015)
+
+
+def test_without_a_difference_the_test_rejects_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(1)
+    person = np.repeat(np.arange(20), 8)
+    rejected = 0
+    for seed in range(300):
+        gain = (rng.normal(0, 0.4, 20)[person] + rng.normal(0, 1, len(person))).round()
+        rejected += sign_flip_test(gain, person, flips=500, seed=seed) <= 0.05
+    assert 0.02 <= rejected / 300 <= 0.08
+
+
+def test_holm_multiplies_the_smallest_p_value_by_their_number_and_never_changes_the_order() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert holm([]) == []
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "subjects", "shown"),
-    [(0.01, 0.2, 12, True), (-0.01, 0.2, 12, False), (-0.3, -0.1, 12, True), (0.01, 0.2, 4, False)],
+    ("low", "high", "subjects", "p", "shown"),
+    [
+        (0.01, 0.2, 12, 0.01, True),
+        (-0.3, -0.1, 12, 0.01, True),
+        (-0.01, 0.2, 12, 0.01, False),
+        (0.01, 0.2, 4, 0.01, False),
+        (0.01, 0.2, 12, 0.2, False),
+    ],
 )
-def test_a_difference_is_shown_when_its_interval_excludes_zero_and_enough_subjects_took_part(
-    low: float, high: float, subjects: int, shown: bool
+def test_a_difference_is_shown_if_interval_and_corrected_test_agree_and_enough_subjects_took_part(
+    low: float, high: float, subjects: int, p: float, shown: bool
 ) -> None:
-    assert Interval(0.1, low, high, 0.95, 1000, subjects).shown is shown
+    row = {"difference": 0.1, "low": low, "high": high, "subjects": subjects, "confidence": 0.95, "p_corrected": p}
+    row["shown"] = is_shown(row)
+    assert row["shown"] is shown
+    said = sentence("fused - features", row)
+    assert said.startswith(f"fused - features = +0.100 [{low:+.3f}, {high:+.3f}]: ")
+    assert said.endswith("too few subjects to tell (4)" if subjects == 4 else "shown" if shown else "not shown")

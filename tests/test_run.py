@@ -19,7 +19,7 @@ from lasca_core.experiment.run import Finished, run
 from lasca_core.testing import make_registry, make_runtime
 
 QUICK = ("evaluate.bootstrap=200", "evaluate.folds=3")
-VARIANTS = ["majority", "features", "mask", "text", "fused", "shuffled"]
+VARIANTS = ("majority", "zero-shot", "features", "mask", "text", "fused", "names", "shuffled")
 
 
 @pytest.fixture
@@ -231,17 +231,21 @@ def test_a_model_refuses_another_version_of_a_component(
 
 def test_no_statistic_of_the_test_pairs_reaches_training(tmp_path: Path, toy: ModuleType) -> None:
     from lasca_core.contract.types import Block, Pairs
+    from lasca_core.experiment.config import FusionOptions
     from lasca_core.experiment.evaluate import make_problem
 
-    delta = torch.randn(40, 3)
+    delta = torch.randn(40, 8)
     pairs = Pairs(torch.arange(40), torch.arange(40) + 1, (torch.arange(40) % 2).float(), torch.ones(40), {})
     group = torch.arange(40) // 10
     train = (group != 3).nonzero()[:, 0]
-    problem, scale = make_problem(delta, (Block("features", 0, 3),), pairs, group, train, 0)
+    fusion = FusionOptions(components=2)
+    layout = (Block("features", 0, 3), Block("text", 3, 8))
+    problem, columns = make_problem(delta, layout, pairs, group, train, seed=0, fusion=fusion)
     changed = delta.clone()
     changed[group == 3] *= 1000
-    other, other_scale = make_problem(changed, (Block("features", 0, 3),), pairs, group, train, 0)
-    assert torch.equal(scale, other_scale)
+    other, other_columns = make_problem(changed, layout, pairs, group, train, seed=0, fusion=fusion)
+    assert torch.equal(columns.scale, other_columns.scale)
+    assert torch.equal(columns.rotation, other_columns.rotation)
     assert torch.equal(problem.delta, other.delta)
     assert set(problem.group.tolist()) == {0, 1, 2}
 

@@ -131,8 +131,9 @@ def _show_target(target: str, found: dict[str, Any], *, synthetic: bool) -> None
     )
     rows = [
         (
-            name,
+            f"{name} (abstains)" if row["abstains"] else name,
             f"{row['accuracy']:.3f} ± {row['accuracy_sd']:.3f}",
+            _interval(row["accuracy_interval"]),
             _number(row["balanced_accuracy"]),
             _number(row["auc"]),
             f"{row['parameters']:,}" if row["parameters"] else "-",
@@ -140,19 +141,23 @@ def _show_target(target: str, found: dict[str, Any], *, synthetic: bool) -> None
         )
         for name, row in found["variants"].items()
     ]
-    print_table(("variant", "accuracy", "balanced", "AUC", "parameters", "seconds"), rows, title=title, numeric=1)
-    from lasca_core.experiment.metrics import FEWEST_SUBJECTS
+    print_table(
+        ("variant", "accuracy", "interval", "balanced", "AUC", "parameters", "seconds"), rows, title=title, numeric=1
+    )
+    from lasca_core.experiment.results import sentence
 
-    for name, interval in found["comparisons"].items():
-        verdict = "" if interval["shown"] else ": not shown"
-        if interval["subjects"] < FEWEST_SUBJECTS:
-            verdict = f": too few subjects to tell ({interval['subjects']})"
-        click.echo(
-            f"  {name} = {interval['difference']:+.3f} [{interval['low']:+.3f}, {interval['high']:+.3f}]{verdict}"
-        )
+    for name, row in found["comparisons"].items():
+        click.echo(f"  {sentence(name, row)}")
     if found["comparisons"]:
-        click.echo(f"  (over all pairs; {interval['confidence']:.0%} intervals over {interval['subjects']} subjects)")
+        click.echo(
+            f"  (over all pairs; {row['confidence']:.0%} intervals over {row['subjects']} subjects; shown = also by a "
+            f"test corrected for {len(found['comparisons'])} comparisons)"
+        )
 
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+def _interval(value: list[float] | None) -> str:
+    return "-" if value is None else f"{value[0]:.3f}-{value[1]:.3f}"

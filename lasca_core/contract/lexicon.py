@@ -33,9 +33,7 @@ class Anchors:
     def __post_init__(self) -> None:
         for end, phrases in (("high", self.high), ("low", self.low)):
             if len(set(phrases)) < 2:
-                raise LexiconError(
-                    f"anchors: {end} needs at least two different phrases, so that they can agree"
-                )
+                raise LexiconError(f"anchors: {end} needs at least two different phrases, so that they can agree")
 
 
 @dataclass(frozen=True)

@@ -287,7 +287,7 @@ class Wording(_Tensors):
 
     ``texts`` and ``cues`` [N]: the distinct sentences and the features each speaks of; ``states`` [N]: the state of
     each of those cues, as ``Lexicon.sentence`` takes it, or nothing where states are not said; ``index`` int64 [W]:
-    which of them is a window's; ``dropped`` int64 [W]: how many salient cues did not fit into the encoder's token limit.
+    which of them is a window's; ``dropped`` int64 [W]: how many salient cues did not fit into the token limit.
     """
 
     texts: tuple[str, ...]

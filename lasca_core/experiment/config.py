@@ -19,7 +19,10 @@ from lasca_core.steps.normalize import Strategy
 from lasca_core.steps.pairs import Threshold
 from lasca_core.steps.windows import Statistic, stride
 
-Variant = Literal["majority", "features", "mask", "text", "fused", "shuffled"]
+Variant = Literal[
+    "majority", "zero-shot", "features", "mask", "text", "fused", "names", "shuffled", "zero-shot-names",
+    "zero-shot-shuffled",
+]  # fmt: skip
 
 
 class RunOptions(Options):
@@ -32,6 +35,9 @@ class RunOptions(Options):
     lexicon: str = Field("llm", description="lexicon")
     encoder: str = Field("minilm", description="sentence encoder")
     learner: str = Field("mlp", description="preference learner")
+    zero_shot: str = Field(
+        "prior", description="learner that predicts from the lexicon's words alone, without training"
+    )
     dataset: str = Field("puppet", description="dataset of annotated recordings")
     seed: int = Field(0, ge=0, lt=2**31, description="seed of everything random")
     targets: tuple[str, ...] = Field(
@@ -40,7 +46,11 @@ class RunOptions(Options):
 
     def names(self, kind: str) -> tuple[str, ...]:
         """The chosen components of one kind."""
-        return self.extractors if kind == "extractor" else (getattr(self, kind),)
+        if kind == "extractor":
+            return self.extractors
+        if kind == "learner":
+            return tuple(dict.fromkeys((self.learner, self.zero_shot)))
+        return (getattr(self, kind),)
 
 
 class WindowOptions(Options):
@@ -93,6 +103,29 @@ class LexiconStage(Options):
     """Which words are asked of the lexicon."""
 
     language: str = Field("en", description="language of the descriptions, as a BCP 47 tag")
+    direction: bool = Field(
+        True,
+        description="speak of a raised or lowered feature in words of its own, where the lexicon has them; else the "
+        "text is a function of the salient features alone, as published",
+    )
+
+
+class FusionOptions(Options):
+    """How words become columns beside the features."""
+
+    wording: Literal["sentence", "weighted"] = Field(
+        "sentence",
+        description="sentence: the embedding of each window's sentence; weighted: the mean of the salient cues' own "
+        "embeddings, weighted by saliency, for which each description is encoded only once",
+    )
+    components: int = Field(
+        0, ge=0, description="principal components kept of the text block, fitted on the training pairs; 0: all columns"
+    )
+    scale: Literal["column", "block"] = Field(
+        "column",
+        description="divide each column of the text block by its own size in training, or all by the block's; "
+        "features are always scaled one by one",
+    )
 
 
 class PairOptions(Options):
@@ -117,13 +150,25 @@ class PairOptions(Options):
 class EvaluateOptions(Options):
     """How results are measured."""
 
+    split: Literal["folds", "subjects", "official"] = Field(
+        "folds",
+        description="folds: cross-validation grouped by subject; subjects: leave one subject out; official: train and "
+        "test on the parts that the corpus states",
+    )
     folds: int = Field(15, ge=2, description="folds grouped by subject; with fewer subjects, one fold for each")
+    train_parts: tuple[str, ...] = Field(("train",), min_length=1, description="with split official: to train on")
+    test_parts: tuple[str, ...] = Field(("validation",), min_length=1, description="with split official: to test on")
+    train_subjects: int | None = Field(
+        None, ge=0, description="train each fold on so many subjects, drawn by seed; default: all. 0: on none"
+    )
     seeds: int = Field(1, ge=1, description="repetitions with other folds and initial weights")
     variants: tuple[Variant, ...] = Field(
-        ("majority", "features", "mask", "text", "fused", "shuffled"), min_length=1,
-        description="representations compared on identical pairs and folds; shuffled = fused with the lexicon's "
-        "descriptions permuted among features",
+        ("majority", "zero-shot", "features", "mask", "text", "fused", "names", "shuffled"), min_length=1,
+        description="representations compared on identical pairs and folds; names = fused with the control lexicon, "
+        "shuffled = fused with the lexicon's descriptions permuted among features, zero-shot = the words alone, "
+        "without training",
     )  # fmt: skip
+    control: str = Field("names", description="lexicon of the variants names and zero-shot-names")
     bootstrap: int = Field(
         2000, ge=0, le=100_000, description="resamples of subjects for the interval of fused - features; 0: no interval"
     )
@@ -143,6 +188,7 @@ STAGES: dict[str, type[Options]] = {
     "normalize": NormalizeOptions,
     "saliency": SaliencyStage,
     "lexicon": LexiconStage,
+    "fusion": FusionOptions,
     "pairs": PairOptions,
     "evaluate": EvaluateOptions,
 }
@@ -162,6 +208,7 @@ class Config:
     normalize: NormalizeOptions = field(default_factory=lambda: build(NormalizeOptions, {}, "normalize"))
     saliency: SaliencyStage = field(default_factory=lambda: build(SaliencyStage, {}, "saliency"))
     lexicon: LexiconStage = field(default_factory=lambda: build(LexiconStage, {}, "lexicon"))
+    fusion: FusionOptions = field(default_factory=lambda: build(FusionOptions, {}, "fusion"))
     pairs: PairOptions = field(default_factory=lambda: build(PairOptions, {}, "pairs"))
     evaluate: EvaluateOptions = field(default_factory=lambda: build(EvaluateOptions, {}, "evaluate"))
     components: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

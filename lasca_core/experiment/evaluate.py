@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lasca_core.contract.errors import DatasetError
 from lasca_core.contract.protocols import Model
-from lasca_core.contract.types import Block, Pairs, Problem
-from lasca_core.experiment import metrics
+from lasca_core.contract.types import Block, Knowledge, Pairs, Problem
+from lasca_core.experiment.config import FusionOptions
 from lasca_core.experiment.material import Material
-from lasca_core.experiment.metrics import clustered_bootstrap
 from lasca_core.experiment.pipeline import Pipeline
-from lasca_core.experiment.representations import BLOCKS, Representations
-from lasca_core.experiment.splits import grouped_folds
-from lasca_core.steps.fusion import column_scale, differences
+from lasca_core.experiment.representations import RECIPES, Recipe, Representations
+from lasca_core.experiment.results import Outcome, summarise
+from lasca_core.experiment.splits import Fold, make_folds
+from lasca_core.steps.fusion import Columns, differences, fit_columns
+from lasca_core.steps.pairs import unlabelled_pairs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,52 +28,16 @@ _PROBLEM_BYTES = 2**30
 """Training tasks are handed to the learner in portions of about this size."""
 
 
-@dataclass
-class Outcome:
-    """What one variant predicted for one target: arrays over all tested pairs of all seeds and folds."""
-
-    target: str
-    variant: str
-    parameters: int = 0
-    seconds: float = 0.0
-    seed: list[np.ndarray] = field(default_factory=list)
-    fold: list[np.ndarray] = field(default_factory=list)
-    pair: list[np.ndarray] = field(default_factory=list)
-    probability: list[np.ndarray] = field(default_factory=list)
-
-    def add(self, fold: Fold, probability: np.ndarray) -> None:
-        """Keep the predictions of one fold's test pairs."""
-        self.seed.append(np.full(len(probability), fold.repetition))
-        self.fold.append(np.full(len(probability), fold.number))
-        self.pair.append(fold.test.cpu().numpy())
-        self.probability.append(probability)
-
-    def columns(self) -> dict[str, np.ndarray]:
-        """seed, fold, pair and probability, each one array, ordered alike in all variants: by seed and pair."""
-        joined = {name: np.concatenate(getattr(self, name)) for name in ("seed", "fold", "pair", "probability")}
-        order = np.lexsort((joined["pair"], joined["seed"]))
-        return {name: column[order] for name, column in joined.items()}
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One fold of one repetition: ``train`` and ``test`` int64 rows of the pairs."""
-
-    repetition: int
-    number: int
-    train: Tensor
-    test: Tensor
-
-
 @dataclass(frozen=True)
 class Work:
-    """A fold made ready for the learner: its ``problem``, and the ``delta`` [P, D] of all pairs with the ``scale`` [D]
-    that was fitted on the training pairs."""
+    """A fold made ready for the learner: its ``problem``, the differences ``delta`` [P, D] of all pairs in their
+    ``layout``, and the ``columns`` that were fitted on the training pairs."""
 
     fold: Fold
     problem: Problem
     delta: Tensor
-    scale: Tensor
+    layout: tuple[Block, ...]
+    columns: Columns
 
 
 @dataclass(frozen=True)
@@ -90,20 +54,18 @@ def evaluate(pipeline: Pipeline, material: Material, representations: Representa
 
     Raises ``DatasetError`` if none can.
     """
-    options = pipeline.config.evaluate
+    variants = pipeline.config.evaluate.variants
     pairs_of = _learnable(pipeline, material)
     if not representations.fitted:  # now, so that no variant's time includes it
-        representations.whole.get(sorted({block for variant in options.variants for block in BLOCKS[variant]}))
+        for variant in variants:
+            representations.whole.get(RECIPES[variant])
     outcomes: list[Outcome] = []
     results: dict[str, Any] = {}
     for target, pairs in pairs_of.items():
-        group = material.subject[pairs.later]
-        plan = _plan(pipeline, target, pairs, group)
-        found = [
-            _run_variant(pipeline, representations, target, variant, pairs, group, plan) for variant in options.variants
-        ]
+        trial = Trial(pipeline, representations, target, pairs, _plan(pipeline, target, pairs, material))
+        found = [trial.run(variant) for variant in variants]
         outcomes += found
-        results[target] = _summarise(pipeline, pairs, group, found)
+        results[target] = summarise(pipeline, pairs, trial.group, found)
     return Evaluation(outcomes, pairs_of, {"targets": results})
 
 
@@ -144,15 +106,15 @@ def _problem_with(pairs: Pairs, group: Tensor, target: str, tau: float) -> str:
     return ""
 
 
-def _plan(pipeline: Pipeline, target: str, pairs: Pairs, group: Tensor) -> list[Fold]:
-    """Every fold of every repetition that can be trained; one whose training pairs all go one way cannot."""
+def _plan(pipeline: Pipeline, target: str, pairs: Pairs, material: Material) -> list[Fold]:
+    """Every fold of every repetition that can be trained; one whose training pairs all go one way cannot.
+
+    On a learning curve, where few subjects are drawn, such folds stay: leaving them out would favour lucky draws.
+    """
     options = pipeline.config.evaluate
-    plan = [
-        Fold(repetition, number, train, test)
-        for repetition in range(options.seeds)
-        for number, (train, test) in enumerate(grouped_folds(group, options.folds, pipeline.runtime.seed + repetition))
-    ]
-    kept = [fold for fold in plan if 0 < float(pairs.label[fold.train].mean()) < 1]
+    part = [material.part[session] for session in material.windows.session[pairs.later].tolist()]
+    plan = make_folds(material.subject[pairs.later], part, options, pipeline.runtime.seed)
+    kept = [fold for fold in plan if options.train_subjects is not None or _both(pairs.label[fold.train])]
     if len(kept) < len(plan):
         lost = f"{len(plan) - len(kept)} of {len(plan)} folds are left out"
         pipeline.runtime.report.warn(f"{target}: {lost}, their training pairs all go one way")
@@ -161,62 +123,125 @@ def _plan(pipeline: Pipeline, target: str, pairs: Pairs, group: Tensor) -> list[
     return kept
 
 
-def _run_variant(
-    pipeline: Pipeline,
-    representations: Representations,
-    target: str,
-    variant: str,
-    pairs: Pairs,
-    group: Tensor,
-    plan: Sequence[Fold],
-) -> Outcome:
-    outcome = Outcome(target, variant)
-    begin = time.perf_counter()
-    if variant == "majority":
-        for fold in plan:
-            share = float(pairs.label[fold.train].mean())
-            outcome.add(fold, np.full(len(fold.test), share, dtype=np.float32))
-        return outcome
-    prepare = _preparer(pipeline, representations, variant, pairs, group)
-    with pipeline.runtime.report.task(f"train {target} / {variant}", len(plan)) as progress:
-        for portion in _portions(plan, prepare):
-            models = pipeline.fit([work.problem for work in portion])
-            with pipeline.stage("test"):
-                for work, model in zip(portion, models, strict=True):
-                    scores = model.predict(work.delta[work.fold.test] / work.scale)
-                    outcome.add(work.fold, scores.probability.cpu().numpy())
-                    outcome.parameters = model.parameters
-                    progress.advance()
-    outcome.seconds = time.perf_counter() - begin
-    return outcome
+def _both(label: Tensor) -> bool:
+    """Whether both directions occur."""
+    return len(label) > 0 and 0 < float(label.mean()) < 1
 
 
-def _preparer(
-    pipeline: Pipeline, representations: Representations, variant: str, pairs: Pairs, group: Tensor
-) -> Callable[[Fold], Work]:
-    """A function that makes a fold ready for the learner."""
-    windows = representations.material.windows
-    names = {"features": windows.names, "mask": windows.names}
-    floor = pipeline.config.normalize.scale_floor()
-    kept: dict[int, tuple[Tensor, tuple[Block, ...]]] = {}
+@dataclass
+class Trial:
+    """The trial of all variants of one target on the same pairs and folds."""
 
-    def compute(fold: Fold) -> tuple[Tensor, tuple[Block, ...]]:
-        blocks = representations.given(_windows_of(pairs, fold.train, len(windows)))
-        return differences(blocks.get(BLOCKS[variant], fold.repetition), names, pairs)
+    pipeline: Pipeline
+    representations: Representations
+    target: str
+    pairs: Pairs
+    plan: Sequence[Fold]
 
-    def prepare(fold: Fold) -> Work:
-        if representations.fitted:
-            delta, layout = compute(fold)
+    @property
+    def group(self) -> Tensor:
+        """The subject of each pair, int64 [P]."""
+        return self.representations.material.subject[self.pairs.later]
+
+    def run(self, variant: str) -> Outcome:
+        """What one variant predicts for the test pairs of every fold."""
+        recipe = RECIPES[variant]
+        outcome = Outcome(self.target, variant)
+        begin = time.perf_counter()
+        if variant == "majority":
+            for fold in self.plan:
+                outcome.add(fold, self._majority(fold))
+            return outcome
+        if not recipe.trained:
+            self._apply_words(recipe, outcome)
         else:
-            if fold.repetition not in kept:
-                kept.clear()  # repetitions come one after the other
-                kept[fold.repetition] = compute(fold)
-            delta, layout = kept[fold.repetition]
-        seed = pipeline.runtime.seed + fold.repetition
-        problem, scale = make_problem(delta, layout, pairs, group, fold.train, seed, floor)
-        return Work(fold, problem, delta, scale)
+            self._train(variant, recipe, outcome)
+        outcome.seconds = time.perf_counter() - begin
+        return outcome
 
-    return prepare
+    def _majority(self, fold: Fold) -> np.ndarray:
+        """The share of rising pairs in training, for every test pair; 1/2 if there is none."""
+        share = float(self.pairs.label[fold.train].mean()) if len(fold.train) else 0.5
+        return np.full(len(fold.test), share, dtype=np.float32)
+
+    def _apply_words(self, recipe: Recipe, outcome: Outcome) -> None:
+        """Predict from the words alone: no label is seen, and columns are scaled by the changes of all windows."""
+        words = recipe.words or "own"
+        for fold in self.plan:
+            model, columns = zero_shot(self.pipeline, self.representations, self.target, recipe, fold.repetition)
+            delta, layout = self.delta_of(self.representations.whole.get(recipe, fold.repetition))
+            scores = model.predict(columns.apply(delta[fold.test], layout)[0])
+            outcome.abstains = self.representations.knowledge(words, self.target, fold.repetition).silent
+            outcome.add(fold, scores.probability.cpu().numpy())
+
+    def _train(self, variant: str, recipe: Recipe, outcome: Outcome) -> None:
+        learner = self.pipeline.learner
+        prepare = self._preparer(recipe)
+        with self.pipeline.runtime.report.task(f"train {self.target} / {variant}", len(self.plan)) as progress:
+            trainable = []
+            for fold in self.plan:
+                if self._can_train(fold, recipe, needs_both=not getattr(learner.spec, "zero_shot", False)):
+                    trainable.append(fold)
+                else:
+                    outcome.add(fold, self._majority(fold))
+                    progress.advance()
+            for portion in _portions(trainable, prepare):
+                models = self.pipeline.fit([work.problem for work in portion])
+                with self.pipeline.stage("test"):
+                    for work, model in zip(portion, models, strict=True):
+                        scores = model.predict(work.columns.apply(work.delta[work.fold.test], work.layout)[0])
+                        outcome.add(work.fold, scores.probability.cpu().numpy())
+                        outcome.parameters = model.parameters
+                        progress.advance()
+
+    def _can_train(self, fold: Fold, recipe: Recipe, *, needs_both: bool) -> bool:
+        if _both(self.pairs.label[fold.train]):
+            return True
+        if needs_both or recipe.words is None or "features" not in recipe.blocks:
+            return False
+        return not self.representations.knowledge(recipe.words, self.target, fold.repetition).silent
+
+    def _preparer(self, recipe: Recipe) -> Callable[[Fold], Work]:
+        """A function that makes a fold ready for the learner."""
+        kept: dict[int, tuple[Tensor, tuple[Block, ...]]] = {}
+        count = len(self.representations.material.windows)
+
+        def prepare(fold: Fold) -> Work:
+            if self.representations.fitted:
+                blocks = self.representations.given(_windows_of(self.pairs, fold.train, count))
+                delta, layout = self.delta_of(blocks.get(recipe, fold.repetition))
+            else:
+                if fold.repetition not in kept:
+                    kept.clear()  # repetitions come one after the other
+                    kept[fold.repetition] = self.delta_of(self.representations.whole.get(recipe, fold.repetition))
+                delta, layout = kept[fold.repetition]
+            problem, columns = self.problem(recipe, delta, layout, fold)
+            return Work(fold, problem, delta, layout, columns)
+
+        return prepare
+
+    def delta_of(self, blocks: dict[str, Tensor]) -> tuple[Tensor, tuple[Block, ...]]:
+        """Differences of all pairs, and which columns are which."""
+        names = self.representations.material.windows.names
+        return differences(blocks, {"features": names, "mask": names}, self.pairs)
+
+    def problem(self, recipe: Recipe, delta: Tensor, layout: tuple[Block, ...], fold: Fold) -> tuple[Problem, Columns]:
+        """The training problem over a fold's training pairs, and the columns, fitted on these pairs alone."""
+        knowledge = None
+        if recipe.words is not None and "features" in recipe.blocks:
+            knowledge = self.representations.knowledge(recipe.words, self.target, fold.repetition)
+        config = self.pipeline.config
+        return make_problem(
+            delta,
+            layout,
+            self.pairs,
+            self.group,
+            fold.train,
+            seed=self.pipeline.runtime.seed + fold.repetition,
+            fusion=config.fusion,
+            floor=config.normalize.scale_floor(),
+            knowledge=knowledge,
+        )
 
 
 def make_problem(
@@ -225,15 +250,40 @@ def make_problem(
     pairs: Pairs,
     group: Tensor,
     train: Tensor,
+    *,
     seed: int,
+    fusion: FusionOptions,
     floor: float = 0.0,
-) -> tuple[Problem, Tensor]:
-    """The training problem over the pairs ``train`` int64, and its columns' scale, fitted on these pairs alone."""
-    scale = column_scale(delta[train], layout, floor)
+    knowledge: Knowledge | None = None,
+) -> tuple[Problem, Columns]:
+    """The training problem over the pairs ``train`` int64, and its columns, fitted on these pairs alone."""
+    columns = fit_columns(delta[train], layout, components=fusion.components, text_scale=fusion.scale, floor=floor)
+    scaled, found = columns.apply(delta[train], layout)
+    problem = Problem(scaled, pairs.label[train], group[train], found, seed, knowledge)
+    return problem, columns
+
+
+def zero_shot(
+    pipeline: Pipeline, representations: Representations, target: str, recipe: Recipe, repetition: int = 0
+) -> tuple[Model, Columns]:
+    """The model that knows nothing but the words, and its columns, scaled by the changes of all windows."""
+    import torch
+
+    windows = representations.material.windows
+    changes = unlabelled_pairs(windows, pipeline.config.windows.stride())
+    delta, layout = differences(representations.whole.get(recipe, repetition), {"features": windows.names}, changes)
+    columns = fit_columns(delta, layout, floor=pipeline.config.normalize.scale_floor())
+    device = delta.device
     problem = Problem(
-        delta=delta[train] / scale, label=pairs.label[train], group=group[train], blocks=layout, seed=seed
+        delta=delta[:0],
+        label=torch.zeros(0, device=device),
+        group=torch.zeros(0, dtype=torch.int64, device=device),
+        blocks=layout,
+        seed=pipeline.runtime.seed,
+        knowledge=representations.knowledge(recipe.words or "own", target, repetition),
     )
-    return problem, scale
+    (model,) = pipeline.without_training([problem])
+    return model, columns
 
 
 def _windows_of(pairs: Pairs, rows: Tensor, count: int) -> Tensor:
@@ -260,84 +310,16 @@ def _portions(plan: Sequence[Fold], prepare: Callable[[Fold], Work]) -> Iterator
         yield portion
 
 
-# --- numbers ----------------------------------------------------------------------------------------------------------
-
-
-def _summarise(pipeline: Pipeline, pairs: Pairs, group: Tensor, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    label = pairs.label.cpu().numpy()
-    cluster = group.cpu().numpy()
-    return {
-        "pairs": {"kept": len(pairs), "rising": int(label.sum()), "dropped": dict(pairs.dropped)},
-        "subjects": len(np.unique(cluster)),
-        "variants": {outcome.variant: _row(outcome, label) for outcome in outcomes},
-        "comparisons": _compare(pipeline, outcomes, label, cluster),
-    }
-
-
-def _row(outcome: Outcome, label: np.ndarray) -> dict[str, Any]:
-    """Every metric is the mean over folds (where both directions occur, for balanced accuracy and AUC): scores of
-    different folds come from different models and are not ranked against each other."""
-    columns = outcome.columns()
-    truth, probability = label[columns["pair"]], columns["probability"]
-    folds = columns["seed"] * (columns["fold"].max() + 1) + columns["fold"]
-    parts = [folds == fold for fold in np.unique(folds)]
-    by_fold = [metrics.accuracy(truth[part], probability[part]) for part in parts]
-    return {
-        "accuracy": float(np.mean(by_fold)),
-        "accuracy_sd": float(np.std(by_fold, ddof=1)) if len(by_fold) > 1 else 0.0,
-        "accuracy_by_fold": by_fold,
-        "accuracy_pooled": metrics.accuracy(truth, probability),
-        "balanced_accuracy": _mean_of(metrics.balanced_accuracy, truth, probability, parts),
-        "auc": None if outcome.variant == "majority" else _mean_of(metrics.auc, truth, probability, parts),
-        "parameters": outcome.parameters,
-        "seconds": outcome.seconds,
-    }
-
-
-def _mean_of(
-    metric: Callable[[np.ndarray, np.ndarray], float | None],
-    truth: np.ndarray,
-    probability: np.ndarray,
-    parts: Sequence[np.ndarray],
-) -> float | None:
-    found = [value for part in parts if (value := metric(truth[part], probability[part])) is not None]
-    return float(np.mean(found)) if found else None
-
-
-def _compare(pipeline: Pipeline, outcomes: Sequence[Outcome], label: np.ndarray, cluster: np.ndarray) -> dict[str, Any]:
-    """fused against every other variant, pooled over all pairs and repetitions, with subject-clustered intervals."""
-    options = pipeline.config.evaluate
-    by_variant = {outcome.variant: outcome.columns() for outcome in outcomes}
-    if "fused" not in by_variant or options.bootstrap == 0:
-        return {}
-    fused = by_variant["fused"]
-    found = {}
-    for variant, columns in by_variant.items():
-        if variant == "fused":
-            continue
-        interval = clustered_bootstrap(
-            label[fused["pair"]],
-            fused["probability"],
-            columns["probability"],
-            cluster[fused["pair"]],
-            resamples=options.bootstrap,
-            confidence=options.confidence,
-            seed=pipeline.runtime.seed,
-        )
-        found[f"fused - {variant}"] = {**dataclasses.asdict(interval), "shown": interval.shown}
-    return found
-
-
 def train_final(
-    pipeline: Pipeline, material: Material, representations: Representations, variant: str, pairs: Pairs
-) -> tuple[Model, Tensor]:
-    """The model that is kept: one variant trained on all pairs; and the scale of its columns."""
+    pipeline: Pipeline, material: Material, representations: Representations, target: str, variant: str, pairs: Pairs
+) -> tuple[Model, Columns]:
+    """The model that is kept: one variant trained on all pairs; and its columns."""
     import torch
 
-    names = {"features": material.windows.names, "mask": material.windows.names}
-    delta, layout = differences(representations.whole.get(BLOCKS[variant]), names, pairs)
-    rows = torch.arange(len(pairs), device=delta.device)
-    group, floor = material.subject[pairs.later], pipeline.config.normalize.scale_floor()
-    problem, scale = make_problem(delta, layout, pairs, group, rows, pipeline.runtime.seed, floor)
+    every = torch.arange(len(pairs), device=pairs.label.device)
+    trial = Trial(pipeline, representations, target, pairs, [])
+    recipe = RECIPES[variant]
+    delta, layout = trial.delta_of(representations.whole.get(recipe))
+    problem, columns = trial.problem(recipe, delta, layout, Fold(0, 0, every, every))
     (model,) = pipeline.fit([problem])
-    return model, scale
+    return model, columns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from lasca_core.contract.types import Pairs, Recording, Trace, Windows
 from lasca_core.experiment.config import PairOptions
 from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.steps.labels import window_labels
-from lasca_core.steps.pairs import make_pairs
+from lasca_core.steps.pairs import make_pairs, unlabelled_pairs
 from lasca_core.steps.windows import concatenate
 
 if TYPE_CHECKING:
@@ -32,14 +32,17 @@ class Labels:
 class Material:
     """All windows of a dataset with what is known of them.
 
-    ``subject`` int64 [W] numbers each window's person, an index into ``subjects``; ``skipped`` maps a session that
-    could not be used to the reason.
+    ``subject`` int64 [W] numbers each window's person, an index into ``subjects``; ``part`` and ``about`` [S] are each
+    session's part of the corpus and what is known of it; ``skipped`` maps a session that could not be used to the
+    reason.
     """
 
     windows: Windows
     labels: dict[str, Labels]
     subject: Tensor
     subjects: tuple[str, ...]
+    part: tuple[str | None, ...]
+    about: tuple[Mapping[str, str], ...]
     skipped: dict[str, str]
 
     def pairs(self, target: str, options: PairOptions, stride: int) -> Pairs:
@@ -56,6 +59,10 @@ class Material:
             floor=options.floor,
             stride=stride,
         )
+
+    def changes(self, stride: int) -> Pairs:
+        """All pairs of valid windows, whatever their labels: what is known without annotation."""
+        return unlabelled_pairs(self.windows, stride)
 
     def group(self, strategy: str) -> Tensor:
         """Which windows are normalised together, int64 [W]."""
@@ -75,6 +82,8 @@ def gather(pipeline: Pipeline, recordings: Sequence[Recording], targets: Sequenc
     kept: list[tuple[Recording, Windows]] = []
     skipped: dict[str, str] = {}
     extractors = ", ".join(pipeline.config.run.extractors)
+    if pipeline.config.windows.stride() > 1 and any(recording.segments is not None for recording in recordings):
+        raise OptionError("windows.hop: the dataset's recordings have segments of their own, which do not overlap")
     with report.task(
         f"extract {extractors} from {len(recordings)} recordings", len(recordings) * len(pipeline.extractors)
     ) as task:
@@ -148,14 +157,25 @@ def _assemble(
     labels = {}
     for target in targets:
         traces: list[Trace | None] = [recording.annotations.get(target) for recording, _ in kept]
-        pieces = [_label(trace, part, min_labelled) for trace, (_, part) in zip(traces, kept, strict=True)]
+        pieces = [
+            _label(trace, part, 0.0 if recording.segments is not None else min_labelled)
+            for trace, (recording, part) in zip(traces, kept, strict=True)
+        ]
         labels[target] = Labels(
             values=torch.cat([values for values, _ in pieces]),
             valid=torch.cat([valid for _, valid in pieces]),
             ranges=torch.tensor([_range(trace) for trace in traces], device=device),
             scale=next(trace.scale for trace in traces if trace is not None),
         )
-    return Material(windows, labels, of_session[windows.session], subjects, skipped)
+    return Material(
+        windows,
+        labels,
+        of_session[windows.session],
+        subjects,
+        part=tuple(recording.split for recording, _ in kept),
+        about=tuple({**recording.metadata, "subject": recording.subject} for recording, _ in kept),
+        skipped=skipped,
+    )
 
 
 def _label(trace: Trace | None, windows: Windows, min_labelled: float) -> tuple[Tensor, Tensor]:

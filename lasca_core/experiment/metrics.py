@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,16 +10,16 @@ import numpy as np
 
 def accuracy(label: np.ndarray, probability: np.ndarray) -> float:
     """Share of pairs whose more probable direction is the true one; a probability of exactly 1/2 counts half."""
-    return float(_correct(label, probability).mean())
+    return float(correct(label, probability).mean())
 
 
 def balanced_accuracy(label: np.ndarray, probability: np.ndarray) -> float | None:
     """Mean of the accuracies on rising and on falling pairs; None if one of them does not occur."""
-    correct = _correct(label, probability)
+    hits = correct(label, probability)
     rises = label > 0.5
     if rises.all() or not rises.any():
         return None
-    return float((correct[rises].mean() + correct[~rises].mean()) / 2)
+    return float((hits[rises].mean() + hits[~rises].mean()) / 2)
 
 
 def auc(label: np.ndarray, probability: np.ndarray) -> float | None:
@@ -31,7 +32,8 @@ def auc(label: np.ndarray, probability: np.ndarray) -> float | None:
     return float(roc_auc_score(rises, probability))
 
 
-def _correct(label: np.ndarray, probability: np.ndarray) -> np.ndarray:
+def correct(label: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """1 for each pair whose more probable direction is the true one, 1/2 at a probability of exactly 1/2, else 0."""
     undecided = probability == 0.5
     return np.where(undecided, 0.5, (probability > 0.5) == (label > 0.5))
 
@@ -42,7 +44,7 @@ FEWEST_SUBJECTS = 8
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference of accuracies with its confidence interval over ``subjects`` persons."""
+    """A mean over pairs with its confidence interval over ``subjects`` persons."""
 
     difference: float
     low: float
@@ -51,33 +53,51 @@ class Interval:
     resamples: int
     subjects: int
 
-    @property
-    def shown(self) -> bool:
-        """Whether the interval excludes 0 and there are enough subjects to believe it."""
-        return self.subjects >= FEWEST_SUBJECTS and (self.low > 0 or self.high < 0)
-
 
 def clustered_bootstrap(
-    label: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    cluster: np.ndarray,
-    *,
-    resamples: int,
-    confidence: float,
-    seed: int,
+    values: np.ndarray, cluster: np.ndarray, *, resamples: int, confidence: float, seed: int
 ) -> Interval:
-    """Percentile interval of accuracy(first) - accuracy(second), resampling whole clusters (subjects) with replacement.
+    """Percentile interval of the mean of ``values`` [P], resampling whole clusters (subjects) with replacement.
 
-    ``label``, ``first``, ``second`` (probabilities) and ``cluster`` are [P]. Pairs of one person are not independent,
-    so persons are drawn, not pairs (Field & Welsh 2007, Bootstrapping clustered data).
+    Pairs of one person are not independent, so persons are drawn, not pairs (Field & Welsh 2007, Bootstrapping
+    clustered data).
     """
-    gain = _correct(label, first) - _correct(label, second)
-    _, member = np.unique(cluster, return_inverse=True)
-    sums = np.bincount(member, weights=gain)
-    sizes = np.bincount(member).astype(float)
+    sums, sizes = _by_cluster(values, cluster)
     draws = np.random.default_rng(seed).integers(len(sizes), size=(resamples, len(sizes)))
-    differences = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
+    means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
     tail = (1 - confidence) / 2
-    low, high = np.quantile(differences, [tail, 1 - tail])
-    return Interval(float(gain.mean()), float(low), float(high), confidence, resamples, len(sizes))
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Interval(float(values.mean()), float(low), float(high), confidence, resamples, len(sizes))
+
+
+def sign_flip_test(gain: np.ndarray, cluster: np.ndarray, *, flips: int, seed: int) -> float:
+    """Two-sided p-value of no gain: how often the sum is as far from 0 when the sign of each cluster's gain is drawn.
+
+    If two variants were equally good, each subject's gain could as well have had the other sign (Fisher's randomisation
+    test). All sign patterns are counted where there are no more of them than ``flips``.
+    """
+    sums, _ = _by_cluster(gain, cluster)
+    sums = sums[sums != 0]
+    if not len(sums):
+        return 1.0
+    if 2 ** len(sums) <= flips:
+        signs = 1 - 2 * ((np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1)
+        return float(np.mean(np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9))
+    signs = np.random.default_rng(seed).choice([-1, 1], size=(flips, len(sums)))
+    as_far = np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9
+    return float((as_far.sum() + 1) / (flips + 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values corrected for their number (Holm 1979, A simple sequentially rejective multiple test procedure)."""
+    order = np.argsort(p_values)
+    count = len(p_values)
+    corrected = np.empty(count)
+    corrected[order] = np.maximum.accumulate(np.asarray(p_values)[order] * (count - np.arange(count)))
+    return [float(value) for value in np.minimum(corrected, 1.0)]
+
+
+def _by_cluster(values: np.ndarray, cluster: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and number of each cluster's values."""
+    _, member = np.unique(cluster, return_inverse=True)
+    return np.bincount(member, weights=values), np.bincount(member).astype(float)

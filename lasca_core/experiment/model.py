@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from lasca_core import __version__
 from lasca_core.contract.errors import LascaError, ModelError
-from lasca_core.contract.lexicon import Lexicon
+from lasca_core.contract.lexicon import Anchors, Combination, Lexicon
 from lasca_core.experiment.config import Config, resolve
 from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.host.plugins import Registry
 from lasca_core.host.runtime import HostRuntime
 from lasca_core.host.store import sha256_of, writing
+from lasca_core.steps.fusion import Columns
 from lasca_core.steps.normalize import Statistics
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ _STATISTICS = ("low", "high", "median", "reach")
 
 @dataclass(frozen=True)
 class Head:
-    """The trained learner of one target: its ``state`` and the ``scale`` float32 [D] of its columns."""
+    """The trained learner of one target: its ``state``, and how differences become its ``columns``."""
 
     state: Mapping[str, Tensor]
-    scale: Tensor
+    columns: Columns
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ def save(folder: Path, model: SavedModel) -> None:
 
     tensors: dict[str, Tensor] = {}
     for target, head in model.heads.items():
-        tensors[f"{target}/scale"] = head.scale
+        tensors[f"{target}/scale"] = head.columns.scale
+        if head.columns.rotation is not None:
+            tensors[f"{target}/rotation"] = head.columns.rotation
         tensors.update({f"{target}/state/{name}": value for name, value in head.state.items()})
     if model.statistics is not None:
         tensors.update({f"statistics/{name}": getattr(model.statistics, name) for name in _STATISTICS})
@@ -137,7 +140,7 @@ def load(path: Path) -> SavedModel:
 def _head(tensors: Mapping[str, Tensor], target: str) -> Head:
     prefix = f"{target}/state/"
     state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-    return Head(state, tensors[f"{target}/scale"])
+    return Head(state, Columns(tensors[f"{target}/scale"], tensors.get(f"{target}/rotation")))
 
 
 def _lexicon_to_json(lexicon: Lexicon) -> dict[str, Any]:
@@ -150,12 +153,22 @@ def _lexicon_to_json(lexicon: Lexicon) -> dict[str, Any]:
         "separator": lexicon.separator,
         "empty": lexicon.empty,
         "entries": dict(lexicon.entries),
+        "forms": {name: dict(forms) for name, forms in lexicon.forms.items()},
+        "combinations": [{"features": sorted(item.features), "text": item.text} for item in lexicon.combinations],
+        "anchors": {name: {"high": item.high, "low": item.low} for name, item in lexicon.anchors.items()},
+        "speaks": {name: sorted(features) for name, features in lexicon.speaks.items()},
         "provenance": dict(lexicon.provenance),
     }
 
 
 def _lexicon_from_json(content: dict[str, Any]) -> Lexicon:
-    return Lexicon(**content)
+    given = dict(content)
+    combinations = [Combination(frozenset(item["features"]), item["text"]) for item in given.pop("combinations", [])]
+    anchors = {
+        name: Anchors(tuple(item["high"]), tuple(item["low"])) for name, item in given.pop("anchors", {}).items()
+    }
+    speaks = {name: frozenset(features) for name, features in given.pop("speaks", {}).items()}
+    return Lexicon(**given, combinations=tuple(combinations), anchors=anchors, speaks=speaks)
 
 
 def restore(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from lasca_core.contract.lexicon import Lexicon, LexiconContext
 from lasca_core.contract.protocols import Model, Task
 from lasca_core.contract.types import (
     Embeddings,
+    Knowledge,
     Problem,
     Recording,
     Saliency,
@@ -28,6 +29,7 @@ from lasca_core.host.plugins import Registry
 from lasca_core.host.runtime import HostRuntime, torch_threads
 from lasca_core.host.store import key_of
 from lasca_core.steps import wording
+from lasca_core.steps.knowledge import read_knowledge
 from lasca_core.steps.media import media_files, open_media
 from lasca_core.steps.normalize import Normalized, Statistics, normalize, statistics
 from lasca_core.steps.windows import cut
@@ -59,12 +61,14 @@ class Pipeline:
     """The components of a configuration, in order, on one runtime; each is built when it is first asked for.
 
     ``fixed_lexicon`` is the lexicon a saved model was trained with: it is used instead of asking the provider.
+    ``ready`` are stand-ins for extractors, for features that the dataset brings along.
     """
 
     config: Config
     registry: Registry
     runtime: HostRuntime
     fixed_lexicon: Lexicon | None = None
+    ready: Mapping[str, Built] = field(default_factory=dict)
     stages: dict[str, Stage] = field(default_factory=dict)
 
     _built: dict[tuple[str, str], Built] = field(default_factory=dict)
@@ -81,7 +85,7 @@ class Pipeline:
     @property
     def extractors(self) -> list[Built]:
         """The extractors, in the order of their features."""
-        return [self._build("extractor", name) for name in self.config.run.extractors]
+        return [self.ready.get(name) or self._build("extractor", name) for name in self.config.run.extractors]
 
     @property
     def saliency(self) -> Built:
@@ -210,21 +214,34 @@ class Pipeline:
                 hop=options.hop or options.length,
                 statistic=options.statistic,
                 min_valid=options.min_valid,
+                segments=recording.segments,
             )
 
     # --- windows -> representation ------------------------------------------------------------------------------------
 
-    def lexicon_for(self, windows: Windows) -> Lexicon:
-        """The lexicon for these features: the one a model brought along, or the provider's."""
+    def lexicon_for(self, names: tuple[str, ...], about: Mapping[str, str] | None = None) -> Lexicon:
+        """The lexicon for these features: the one a model brought along, or the provider's, which may depend on what is
+        known ``about`` the session."""
         if self.fixed_lexicon is not None:
-            self.fixed_lexicon.require(windows.names)
+            self.fixed_lexicon.require(names)
             return self.fixed_lexicon
-        known = {"dataset": self.config.run.dataset}
-        context = LexiconContext(features=windows.names, language=self.config.lexicon.language, metadata=known)
-        lexicon: Lexicon = self.provider.component.lexicon_for(context)
-        lexicon.require(windows.names)
-        entries = {name: text for name, text in lexicon.entries.items() if name in set(windows.names)}
-        return replace(lexicon, entries=entries)
+        known = {"dataset": self.config.run.dataset, **(about or {})}
+        return self._ask(self.provider, LexiconContext(names, self.config.lexicon.language, known))
+
+    def control_lexicon(self, names: tuple[str, ...]) -> Lexicon:
+        """The control: a lexicon that says no more than the features' names, which are English."""
+        control = self._build("lexicon", self.config.evaluate.control)
+        return self._ask(control, LexiconContext(names, "en", {"dataset": self.config.run.dataset}))
+
+    def _ask(self, provider: Built, context: LexiconContext) -> Lexicon:
+        lexicon: Lexicon = provider.component.lexicon_for(context)
+        lexicon.require(context.features)
+        return lexicon.restrict(context.features)
+
+    def knowledge(self, lexicon: Lexicon, names: tuple[str, ...], target: str) -> Knowledge:
+        """What the lexicon's words say of how the features speak for ``target``."""
+        generator = self.runtime.generator("arbitrary axes")
+        return read_knowledge(lexicon, names, target, lambda texts: self.embed(texts).vectors, generator)
 
     def normalized(
         self, windows: Windows, group: Tensor, *, fit: Tensor | None = None, found: Statistics | None = None
@@ -276,11 +293,13 @@ class Pipeline:
             for built in self.extractors
         ]
 
-    def words(self, windows: Windows, saliency: Saliency, lexicon: Lexicon) -> Wording:
-        """The sentence of each window, none longer than the encoder reads."""
+    def words(self, names: Sequence[str], saliency: Saliency, lexicon: Lexicon, state: Tensor | None = None) -> Wording:
+        """The sentence of each window, none longer than the encoder reads; ``state`` int8 [W, F] is that of each cue,
+        left out where only the mask may decide the text."""
         encoder = self.encoder.component
+        said = state if self.config.lexicon.direction else None
         with self.stage("wording"):
-            return wording.write(saliency, windows.names, lexicon, encoder.count_tokens, encoder.max_tokens)
+            return wording.write(saliency, names, lexicon, encoder.count_tokens, encoder.max_tokens, said)
 
     def text(self, words: Wording) -> Tensor:
         """The embedded sentence of each window, float32 [W, D]."""
@@ -294,6 +313,14 @@ class Pipeline:
             stage.computed += len(models)
             return models
 
+    def without_training(self, problems: Sequence[Problem]) -> list[Model]:
+        """One model for each problem without pairs, from the lexicon's knowledge alone."""
+        built = self._build("learner", self.config.run.zero_shot)
+        if not getattr(built.spec, "zero_shot", False):
+            raise OptionError(f"run.zero_shot: the learner {built.spec.name!r} cannot do without training; try prior")
+        models: list[Model] = built.component.fit_many(problems)
+        return models
+
     def embed(self, texts: Sequence[str]) -> Embeddings:
         """One vector a text; texts encoded before, in any run, come from the store and load no model."""
         import torch
@@ -301,7 +328,7 @@ class Pipeline:
         with self.stage("encode") as stage:
             key = self.encoder.key
             known = self.runtime.store.embeddings(key, texts)
-            missing = sorted((text for text in texts if text not in known), key=len)
+            missing = sorted((text for text in dict.fromkeys(texts) if text not in known), key=len)
             stage.stored += len(known)
             stage.computed += len(missing)
             if missing:

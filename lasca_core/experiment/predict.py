@@ -10,7 +10,7 @@ from lasca_core.contract.errors import MediaError, ModelError, OptionError
 from lasca_core.contract.types import Pairs, Recording, Windows
 from lasca_core.experiment.model import SavedModel
 from lasca_core.experiment.pipeline import Pipeline
-from lasca_core.experiment.representations import BLOCKS, Blocks
+from lasca_core.experiment.representations import RECIPES, Blocks
 from lasca_core.steps.fusion import differences
 from lasca_core.steps.normalize import growth, statistics
 
@@ -65,7 +65,7 @@ def predict(
     group = torch.zeros_like(windows.session)  # one recording is one session, one subject, one group
     fitted = model.statistics.to(windows.values.device) if model.statistics is not None else None
     normalized = pipeline.normalized(windows, group, found=fitted)
-    blocks = Blocks(pipeline, windows, model.lexicon, normalized)
+    blocks = Blocks(pipeline, windows, [model.lexicon] * len(windows.sessions), normalized)
     before = _before(windows, pipeline.config.windows.stride())
     own = statistics(windows, group)
     grown = growth(windows, own, group, pipeline.resolution(windows), before.to(windows.values.device)).cpu()
@@ -125,10 +125,10 @@ def _pairs(windows: Windows, before: Tensor, stride: int) -> Pairs:
 
 def _probability(model: SavedModel, pipeline: Pipeline, target: str, blocks: Blocks, pairs: Pairs) -> Tensor:
     head = model.heads[target]
-    delta, _ = differences(blocks.get(BLOCKS[model.variant]), {}, pairs)
+    delta, layout = differences(blocks.get(RECIPES[model.variant]), {}, pairs)
     device = delta.device
     learner = pipeline.learner.component.from_state({name: value.to(device) for name, value in head.state.items()})
-    probability: Tensor = learner.predict(delta / head.scale.to(device)).probability
+    probability: Tensor = learner.predict(head.columns.apply(delta, layout)[0]).probability
     return probability
 
 
@@ -138,7 +138,9 @@ def _rows(
     windows, words = blocks.windows, blocks.wording
     row_of = {window: row for row, window in enumerate(pairs.later.tolist())}
     probabilities = {target: values.tolist() for target, values in found.items()}
+    lexicon = blocks.lexicons[0]
     salient = [set(words.cues[text]) for text in words.index.tolist()]
+    state_of = [dict(zip(words.cues[text], words.states[text], strict=True)) for text in words.index.tolist()]
     scores = blocks.saliency.score.cpu()
     column = {name: place for place, name in enumerate(windows.names)}
     rows = []
@@ -150,7 +152,7 @@ def _rows(
                 feature=name,
                 score=float(scores[window, column[name]]),
                 growth=float(grown[window, column[name]]),
-                words=blocks.lexicon.entries[name],
+                words=lexicon.describe(name, state_of[window].get(name, 0)),
                 new=name not in known,
             )
             for name in salient[window]

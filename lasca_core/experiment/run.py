@@ -18,6 +18,7 @@ from lasca_core.experiment.evaluate import Evaluation, evaluate, train_final
 from lasca_core.experiment.material import Material, check_recordings, gather
 from lasca_core.experiment.model import Head, SavedModel, save
 from lasca_core.experiment.pipeline import Pipeline
+from lasca_core.experiment.ready import ready_extractors, with_ready_features
 from lasca_core.experiment.representations import Representations
 from lasca_core.host.plugins import KINDS, Registry
 from lasca_core.host.runtime import HostRuntime, deterministic
@@ -68,9 +69,10 @@ def run(config: Config, registry: Registry, runtime: HostRuntime, output: Path, 
     """
     if runtime.seed != config.run.seed:
         runtime = replace(runtime, seed=config.run.seed)  # the configuration is what reproduces a run
-    pipeline = Pipeline(config, registry, runtime)
     values = config.values_for("dataset", config.run.dataset)
     dataset = build_component(registry, runtime, "dataset", config.run.dataset, values)
+    config = with_ready_features(config, dataset)
+    pipeline = Pipeline(config, registry, runtime, ready=ready_extractors(dataset, runtime))
     _introduce(pipeline, dataset)
     with pipeline.stage("dataset"):
         recordings = list(dataset.component.sessions())
@@ -119,21 +121,20 @@ def _introduce(pipeline: Pipeline, dataset: Built) -> None:
 
 
 def _learn(pipeline: Pipeline, material: Material, *, synthetic: bool) -> tuple[Evaluation, SavedModel]:
-    lexicon = pipeline.lexicon_for(material.windows)
-    representations = Representations(pipeline, material, lexicon)
+    representations = Representations.of(pipeline, material)
     evaluation = evaluate(pipeline, material, representations)
     variants = pipeline.config.evaluate.variants
     kept = next((name for name in ("fused", "features", "text", "mask") if name in variants), "features")
     heads = {}
     for target, pairs in evaluation.pairs.items():
-        trained, scale = train_final(pipeline, material, representations, kept, pairs)
-        heads[target] = Head(trained.state(), scale)
+        trained, columns = train_final(pipeline, material, representations, target, kept, pairs)
+        heads[target] = Head(trained.state(), columns)
     evaluation.metrics["wording"] = _describe_wording(representations)
     model = SavedModel(
         variant=kept,
         columns=material.windows.names,
         heads=heads,
-        lexicon=lexicon,
+        lexicon=representations.base,
         config=artifacts.resolved_tables(pipeline.config, pipeline.components),
         components=tuple(built.describe() for built in pipeline.components),
         statistics=representations.global_statistics(),

@@ -1,13 +1,48 @@
-"""Folds that never share a subject between training and test."""
+"""Which pairs a model is trained on and which it is tested on: never the same subject's."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lasca_core.contract.errors import DatasetError
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
+
+    from lasca_core.experiment.config import EvaluateOptions
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold of one repetition: ``train`` and ``test`` int64 rows of the pairs."""
+
+    repetition: int
+    number: int
+    train: Tensor
+    test: Tensor
+
+
+def make_folds(groups: Tensor, part: Sequence[str | None], options: EvaluateOptions, seed: int) -> list[Fold]:
+    """Every fold of every repetition.
+
+    ``groups`` int64 [P]: the subject of each pair; ``part`` [P]: the part of the corpus that its session belongs to.
+    Repetitions draw other folds (or, where the split is given, other initial weights) and other training subjects.
+    """
+    folds = []
+    for repetition in range(options.seeds):
+        if options.split == "official":
+            splits = [official_split(groups, part, options.train_parts, options.test_parts)]
+        else:
+            count = options.folds if options.split == "folds" else len(groups)
+            splits = grouped_folds(groups, count, seed + repetition)
+        for number, (train, test) in enumerate(splits):
+            if options.train_subjects is not None:
+                train = of_few_subjects(train, groups, options.train_subjects, (seed + repetition, number))
+            folds.append(Fold(repetition, number, train, test))
+    return folds
 
 
 def grouped_folds(groups: Tensor, folds: int, seed: int) -> list[tuple[Tensor, Tensor]]:
@@ -31,3 +66,44 @@ def grouped_folds(groups: Tensor, folds: int, seed: int) -> list[tuple[Tensor, T
         (torch.from_numpy(train).to(groups.device), torch.from_numpy(test).to(groups.device))
         for train, test in splitter.split(rows, groups=rows)
     ]
+
+
+def official_split(
+    groups: Tensor, part: Sequence[str | None], train_parts: Sequence[str], test_parts: Sequence[str]
+) -> tuple[Tensor, Tensor]:
+    """(training, test) indices int64 of the pairs whose sessions belong to the given parts of the corpus.
+
+    Raises ``DatasetError`` if a part is empty, or if a subject is in both.
+    """
+    import torch
+
+    stated = sorted({name for name in part if name is not None})
+    if not stated:
+        raise DatasetError("evaluate.split: the dataset states no official split; use folds or subjects")
+    rows = {}
+    for option, wanted in (("train_parts", train_parts), ("test_parts", test_parts)):
+        found = [row for row, name in enumerate(part) if name in wanted]
+        if not found:
+            raise DatasetError(
+                f"evaluate.{option}: no pair belongs to {' or '.join(wanted)}; the dataset has {', '.join(stated)}"
+            )
+        rows[option] = torch.tensor(found, dtype=torch.int64, device=groups.device)
+    train, test = rows["train_parts"], rows["test_parts"]
+    shared = set(groups[train].tolist()) & set(groups[test].tolist())
+    if shared:
+        raise DatasetError(
+            f"evaluate.split: {len(shared)} subjects are in the training and in the test part; use split = folds, or "
+            f"correct the dataset's subjects"
+        )
+    return train, test
+
+
+def of_few_subjects(train: Tensor, groups: Tensor, count: int, seed: tuple[int, ...]) -> Tensor:
+    """The training rows of ``count`` subjects drawn at random; those of a smaller number are among those of a larger
+    one with the same seed, so that a learning curve adds people and never exchanges them."""
+    import numpy as np
+    import torch
+
+    subjects: np.ndarray = np.unique(groups[train].cpu().numpy())
+    drawn = np.random.default_rng(seed).permutation(subjects)[:count]
+    return train[torch.isin(groups[train], torch.from_numpy(drawn).to(groups.device))]

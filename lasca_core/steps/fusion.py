@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from lasca_core.contract.types import Block
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import torch
     from torch import Tensor
 
-    from lasca_core.contract.types import Pairs
+    from lasca_core.contract.types import Pairs, Saliency
+
+TEXT = "text"
+"""The block of embedded words."""
 
 
 def differences(
@@ -31,19 +36,105 @@ def differences(
     return torch.cat(parts, dim=1), tuple(layout)
 
 
-def column_scale(delta: Tensor, layout: Sequence[Block] = (), floor: float = 0.0) -> Tensor:
-    """Root mean square of each column of the training differences, float32 [D]; 1 for a column that never changes.
+def weighted_words(saliency: Saliency, raised: Tensor, lowered: Tensor, state: Tensor) -> Tensor:
+    """The mean of the salient cues' own embeddings, weighted by their scores: float32 [W, D].
 
-    This is the z-score's standard deviation for a training set that contains every pair in both directions, whose mean
-    is 0. Columns of the block ``features``, which are normalised to [0, 1], are divided by at least ``floor``:
-    otherwise the z-score would blow jitter below the features' resolution up to the size of a smile.
+    ``raised`` and ``lowered`` [F, D] embed what is said of a feature on either side of its usual value, ``state`` int8
+    [W, F] says on which it is. A window without a salient cue gets 0.
     """
     import torch
 
+    weight = torch.where(saliency.mask, saliency.score.clamp(min=torch.finfo(torch.float32).tiny), 0.0)
+    below = state < 0
+    total = weight.sum(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+    return (weight * ~below @ raised + weight * below @ lowered) / total
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How differences become the learner's columns: fitted on training pairs, applied to any.
+
+    ``scale`` float32 [D'] divides the columns; ``rotation`` float32 [d, k], where there is one, first turns the text
+    block's d columns into its k principal components.
+    """
+
+    scale: Tensor
+    rotation: Tensor | None = None
+
+    def apply(self, delta: Tensor, layout: Sequence[Block]) -> tuple[Tensor, tuple[Block, ...]]:
+        """Differences [P, D] in the given layout -> columns [P, D'] and their layout."""
+        turned, found = (
+            (delta, tuple(layout)) if self.rotation is None else _turn(delta, layout, self.rotation.to(delta))
+        )
+        return turned / self.scale.to(delta), found
+
+    def to(self, device: torch.device | str) -> Columns:
+        """The same on another device."""
+        return Columns(self.scale.to(device), None if self.rotation is None else self.rotation.to(device))
+
+
+def fit_columns(
+    delta: Tensor,
+    layout: Sequence[Block],
+    *,
+    components: int = 0,
+    text_scale: Literal["column", "block"] = "column",
+    floor: float = 0.0,
+) -> Columns:
+    """Fit ``Columns`` on the training differences ``delta`` [P, D].
+
+    Principal components are those of the second moment about 0, because a training set with every pair in both
+    directions has mean 0. A column's scale is the root mean square: the z-score's standard deviation for such a set; 1
+    for a column that never changes. Columns of the block ``features``, which are normalised to [0, 1], are divided by
+    at least ``floor``: otherwise jitter below the features' resolution would become as large as a smile.
+    """
+    import torch
+
+    rotation = _principal(delta, layout, components)
+    if rotation is not None:
+        delta, layout = _turn(delta, layout, rotation)
     wide = delta.double() if delta.device.type != "mps" else delta
-    scale = wide.square().mean(dim=0).sqrt().float()
+    mean_square = wide.square().mean(dim=0)
+    for block in layout:
+        if block.name == TEXT and text_scale == "block":
+            mean_square[block.start : block.stop] = mean_square[block.start : block.stop].mean()
+    scale = mean_square.sqrt().float()
     scale = torch.where(scale > 1e-8, scale, 1.0)
     for block in layout:
         if block.name == "features":
             scale[block.start : block.stop].clamp_(min=floor)
-    return scale
+    return Columns(scale, rotation)
+
+
+def _principal(delta: Tensor, layout: Sequence[Block], components: int) -> Tensor | None:
+    """The text block's first principal directions [d, k]; none if they are not wanted or no fewer than its columns."""
+    import torch
+
+    block = next((block for block in layout if block.name == TEXT), None)
+    if block is None or not 0 < components < block.stop - block.start or not len(delta):
+        return None
+    part = delta[:, block.start : block.stop]
+    wide = part.double() if part.device.type != "mps" else part
+    _, _, directions = torch.linalg.svd(wide, full_matrices=False) if len(part) < part.shape[1] else _by_moment(wide)
+    return directions[:components].T.float().contiguous()
+
+
+def _by_moment(wide: Tensor) -> tuple[None, None, Tensor]:
+    """The right singular vectors, largest first, of a tall matrix: eigenvectors of its small second moment."""
+    import torch
+
+    _, vectors = torch.linalg.eigh(wide.T @ wide)
+    return None, None, vectors.flip(dims=[1]).T
+
+
+def _turn(delta: Tensor, layout: Sequence[Block], rotation: Tensor) -> tuple[Tensor, tuple[Block, ...]]:
+    import torch
+
+    parts, found, start = [], [], 0
+    for block in layout:
+        part = delta[:, block.start : block.stop]
+        part = part @ rotation if block.name == TEXT else part
+        parts.append(part)
+        found.append(Block(block.name, start, start + part.shape[1], block.columns))
+        start += part.shape[1]
+    return torch.cat(parts, dim=1), tuple(found)

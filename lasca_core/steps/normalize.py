@@ -14,16 +14,22 @@ if TYPE_CHECKING:
 _ROUNDING = 1e-6
 """Values of a column that differ by less than this share of their size are equal: float32 holds seven digits."""
 
+_STRONG = 0.75
+"""Share of the person's own range from which a cue is spoken of as strong, where the lexicon has words for it."""
+
 Strategy = Literal["session", "subject", "global", "none"]
 
 
 @dataclass(frozen=True)
 class Normalized:
     """``features`` float32 [W, F]: what the learner reads, in [0, 1]; ``salience`` float32 [W, F]: what saliency reads,
-    which for signed features is the distance from the group's median, also in [0, 1]. Rows of invalid windows are 0."""
+    which for signed features is the distance from the group's median, also in [0, 1]; ``state`` int8 [W, F]: the side
+    of the median on which a signed feature lies (-1 or 1; other features are 1), doubled in the upper quarter of
+    ``salience``. Rows of invalid windows are 0."""
 
     features: Tensor
     salience: Tensor
+    state: Tensor
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,10 @@ def normalize(
         distance = _share(distance, reach, least, finest / 2)
         features = _share(values - found.low[group], span, least, finest)
     salience = torch.where(signed, distance, features)
+    side = torch.where(signed & (values < found.median[group]), -1, 1)
+    state = side * torch.where(salience >= _STRONG, 2, 1)
     valid = windows.valid[:, None]
-    return Normalized(features * valid, salience * valid)
+    return Normalized(features * valid, salience * valid, (state * valid).to(torch.int8))
 
 
 def growth(windows: Windows, found: Statistics, group: Tensor, resolution: Tensor, before: Tensor) -> Tensor:

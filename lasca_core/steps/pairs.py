@@ -66,3 +66,14 @@ def make_pairs(
             "change too small": int((measured & annotated & ~enough).sum()),
         },
     )
+
+
+def unlabelled_pairs(windows: Windows, stride: int = 1) -> Pairs:
+    """All pairs (t, t + stride) within a session whose windows are valid, without labels (0 throughout)."""
+    rows = windows.session.new_zeros(len(windows)).bool()
+    if len(windows) > stride:
+        same = windows.session[stride:] == windows.session[:-stride]
+        rows[:-stride] = same & windows.valid[stride:] & windows.valid[:-stride]
+    earlier = rows.nonzero()[:, 0]
+    nothing = windows.values.new_zeros(len(earlier))
+    return Pairs(earlier, earlier + stride, label=nothing, change=nothing, dropped={})

@@ -105,17 +105,22 @@ def cut(
     statistic: Statistic = "mean",
     min_valid: float = 0.5,
     duration: float | None = None,
+    segments: Tensor | None = None,
 ) -> Windows:
     """Windows of one session over the joint features of ``tracks``.
 
-    The windows reach as far as the shortest track (or ``duration``). A window is valid if in every track the valid
+    The windows reach as far as the shortest track (or ``duration``); ``segments`` float64 [W, 2] are their starts and
+    ends instead, where a recording has windows of its own. A window is valid if in every track the valid
     frames stand for at least ``min_valid`` of its length, and there is one at all. With ``mean+std`` the means of a
     track's features are followed by as many columns ``<feature>_std``.
     """
     import torch
 
-    reach = min(_end(track) for track in tracks) if duration is None else duration
-    starts, ends = grid(reach, length, hop)
+    if segments is not None:
+        starts, ends = segments.double().unbind(dim=1)
+    else:
+        reach = min(_end(track) for track in tracks) if duration is None else duration
+        starts, ends = grid(reach, length, hop)
     device = tracks[0].values.device
     names: list[str] = []
     signed: set[str] = set()

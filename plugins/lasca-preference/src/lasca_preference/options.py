@@ -62,3 +62,16 @@ class LogisticOptions(Options):
         gt=0,
         description="inverse strength of the L2 penalty, as in scikit-learn: |w|^2 / 2 + C * sum of log losses",
     )
+
+
+class PriorOptions(Options):
+    """Options of ``prior``."""
+
+    gain: float = Field(
+        1.5,
+        ge=0,
+        description="how strongly the words are believed before there is a label: the logit of a change of usual size",
+    )
+    doubt: float = Field(
+        1.0, gt=0, description="standard deviation of that gain: the larger, the sooner labels overrule the words"
+    )

@@ -1,4 +1,4 @@
-"""Registers the learners `mlp` and `logistic`."""
+"""Registers the learners `prior`, `mlp` and `logistic`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from lasca_core.api import LearnerSpec, hookimpl
 
 @hookimpl
 def lasca_register_learners() -> Iterator[LearnerSpec]:
-    """Offer ``mlp`` and ``logistic``."""
+    """Offer ``prior``, ``mlp`` and ``logistic``."""
+    yield LearnerSpec(
+        name="prior",
+        target="lasca_preference.prior:Prior",
+        options="lasca_preference.options:PriorOptions",
+        summary="Bayesian logistic regression with the lexicon's words as prior: learns from any number of labels, or none",
+        citation="MacKay (1992), The evidence framework applied to classification networks, Neural Computation 4",
+        zero_shot=True,
+    )
     yield LearnerSpec(
         name="mlp",
         target="lasca_preference.mlp:Mlp",

@@ -1,0 +1,108 @@
+"""What a lexicon knows of affect without any label: each feature's description read on the axis between two ends.
+
+The ends of an affect dimension are the lexicon's anchor phrases. A description's projection on the line from the mean
+embedding of the low phrases to that of the high ones says how far a rise of its feature speaks for a rise of the
+dimension. Whether the lexicon knows at all is judged twice: different phrasings of the anchors must agree on the
+projections, and the projections must spread more than they do on axes between arbitrary halves of the phrases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from lasca_core.contract.types import Knowledge
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lasca_core.contract.lexicon import Anchors, Lexicon
+
+Embed = Callable[[Sequence[str]], "Tensor"]
+"""Texts [N] -> vectors float32 [N, D]."""
+
+FEWEST_FEATURES = 3
+"""Fewer descriptions have no spread that could be told from chance."""
+LEAST_AGREEMENT = 0.5
+"""Cronbach's alpha of the phrasings below which the lexicon is taken not to know."""
+GREATEST_CHANCE = 0.1
+"""Share of arbitrary axes with as much spread above which the lexicon is taken not to know."""
+_ARBITRARY_AXES = 500
+_SPREAD = "_std"
+
+
+def read_knowledge(
+    lexicon: Lexicon, names: Sequence[str], target: str, embed: Embed, generator: torch.Generator
+) -> Knowledge:
+    """What ``lexicon`` says of how the features ``names`` [F] speak for ``target``; ``generator`` draws the arbitrary
+    axes. Weights are 0 where it does not know: see the module's text. Descriptions of a feature's variation (``f_std``)
+    say nothing of a direction and get weight 0.
+    """
+    import torch
+
+    meaning = directions(lexicon, names, embed)
+    anchors = lexicon.anchors.get(target)
+    spoken = [_speaks(lexicon, name, names, target) for name in names]
+    chosen = torch.tensor(spoken, dtype=torch.bool, device=meaning.device)
+    weight = torch.zeros(len(names), device=meaning.device)
+    agreement = 0.0
+    if anchors is not None and sum(spoken) >= FEWEST_FEATURES:
+        high, low = embed(anchors.high), embed(anchors.low)
+        agreement, chance = _judge(meaning[chosen], high, low, generator)
+        if agreement >= LEAST_AGREEMENT and chance <= GREATEST_CHANCE:
+            found = _centred(meaning[chosen] @ (high.mean(0) - low.mean(0)))
+            weight[chosen] = found / found.square().mean().sqrt().clamp(min=torch.finfo(found.dtype).tiny)
+    unit = torch.nn.functional.normalize(meaning, dim=1)
+    similarity = unit @ unit.T
+    similarity.fill_diagonal_(1.0)  # also for a description that embeds to the mean itself
+    return Knowledge(weight, similarity, max(0.0, min(1.0, agreement)))
+
+
+def directions(lexicon: Lexicon, names: Sequence[str], embed: Embed) -> Tensor:
+    """What a rise of each feature means, float32 [F, D]: the embedding of its raised form minus that of its lowered
+    one, where the lexicon has both, halved so that both kinds have one size; else its description's embedding minus the
+    mean over all descriptions, which is what they have in common (that they describe a person)."""
+    import torch
+
+    raised = embed([lexicon.describe(name, 1) for name in names])
+    both = torch.tensor([{"raised", "lowered"} <= lexicon.forms.get(name, {}).keys() for name in names])
+    centred = raised - raised.mean(dim=0)
+    if not both.any():
+        return centred
+    lowered = embed([lexicon.describe(name, -1) for name in names])
+    return torch.where(both.to(raised.device)[:, None], (raised - lowered) / 2, centred)
+
+
+def _speaks(lexicon: Lexicon, name: str, names: Sequence[str], target: str) -> bool:
+    derived = name.endswith(_SPREAD) and name.removesuffix(_SPREAD) in names
+    return not derived and (target not in lexicon.speaks or name in lexicon.speaks[target])
+
+
+def _centred(values: Tensor) -> Tensor:
+    return values - values.mean(dim=0)
+
+
+def _judge(meaning: Tensor, high: Tensor, low: Tensor, generator: torch.Generator) -> tuple[float, float]:
+    """Agreement of the phrasings, and the chance of as much spread on an arbitrary axis.
+
+    Agreement is Cronbach's alpha, the phrasings being the items: the k-th high phrase with the k-th low one. An
+    arbitrary axis lies between the means of two random halves of all phrases (a permutation test).
+    """
+    import torch
+
+    count = min(len(high), len(low))
+    items = _centred(meaning @ (high[:count] - low[:count]).T)  # [F, K]
+    total = items.sum(dim=1).var()
+    alpha = count / (count - 1) * (1 - items.var(dim=0).sum() / total.clamp(min=torch.finfo(total.dtype).tiny))
+    phrases = torch.cat([high, low])
+    sides = torch.stack([torch.randperm(len(phrases), generator=generator) for _ in range(_ARBITRARY_AXES)])
+    sign = torch.where(sides < len(high), 1 / len(high), -1 / len(low)).to(phrases)
+    spread = _centred(meaning @ (sign @ phrases).T).var(dim=0)
+    own = _centred(meaning @ (high.mean(0) - low.mean(0))).var()
+    return float(alpha), float((spread >= own).float().mean())
+
+
+def anchor_texts(anchors: Anchors) -> list[str]:
+    """All phrases of both ends."""
+    return [*anchors.high, *anchors.low]
