@@ -62,7 +62,7 @@ def test_every_command_explains_itself(name: str) -> None:
     [
         (["rnu"], "there is no command 'rnu'; did you mean run?"),
         (["run", "--encoder", "minilmm"], "there is no encoder 'minilmm'; did you mean minilm"),
-        (["run", "--extractor", "gaze"], "there is no extractor 'gaze'; installed: blendshape, mfcc"),
+        (["run", "--extractor", "gaze"], "there is no extractor 'gaze'; installed: blendshape, compare, egemaps, mfcc"),
         (["run", "--dataset", "nope"], "there is no dataset 'nope'"),
         (["run", "-o", "windows.lenght=3"], "option windows.lenght does not exist; did you mean windows.length?"),
         (["run", "-o", "windows"], "-o windows: expected stage.key=value"),

@@ -71,6 +71,8 @@ class LazyGroup(click.Group):
         """Name -> summary of the commands of plugins; one that is named like a built-in command is left out, aloud."""
         offered = {}
         for registered in ctx.ensure_object(Settings).registry.all("command"):
+            if registered.spec.name.startswith("lexicon-"):
+                continue  # a command of `lasca lexicon`
             if registered.spec.name not in COMMANDS:
                 offered[registered.spec.name] = registered.spec.summary
             else:

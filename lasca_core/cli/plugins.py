@@ -1,19 +1,27 @@
-"""`lasca plugins`: what is installed, from whom, and what it offers. Imports no plugin's heavy modules."""
+"""`lasca plugins`: list and show what is installed, check that it keeps its promises, begin a new plugin."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lasca_core.cli.common import Settings, common_options, print_json, print_table
-from lasca_core.contract.errors import OptionError, PluginError
+from lasca_core.cli.common import Settings, common_options, option_option, print_json, print_table
+from lasca_core.contract.errors import LascaError, OptionError, PluginError
+from lasca_core.host.plugins import KINDS
+from lasca_core.scaffold import LICENCES
+
+if TYPE_CHECKING:
+    from lasca_core.testing.suite import Result
 
 
 @click.group(short_help="List the installed plugins and what they offer.")
 @common_options
 def plugins() -> None:
-    """List the installed plugins and what they offer."""
+    """List the installed plugins and what they offer, check them, and begin a new one."""
 
 
 @plugins.command("list")
@@ -22,8 +30,6 @@ def plugins() -> None:
 @click.pass_obj
 def list_plugins(settings: Settings, as_json: bool) -> None:
     """List all components by kind, and the plugin each comes from."""
-    from lasca_core.host.plugins import KINDS
-
     registry = settings.registry
     found = [registered for kind in (*KINDS, "command") for registered in registry.all(kind)]
     if as_json:
@@ -58,8 +64,6 @@ def list_plugins(settings: Settings, as_json: bool) -> None:
 @click.pass_obj
 def show(settings: Settings, name: str, kind: str | None, as_json: bool) -> None:
     """Show one component: options with their defaults, licences, weights, citation."""
-    from lasca_core.host.plugins import KINDS
-
     registry = settings.registry
     if kind is not None and kind not in KINDS:
         raise OptionError(f"--kind {kind}: known kinds are {', '.join(KINDS)}")
@@ -118,3 +122,107 @@ def _print(found: dict[str, Any]) -> None:
     for option in found["options"]:
         default = "required" if option["required"] else f"default: {option['default']}"
         click.echo(f"  -o {found['name']}.{option['name']}=...  {option['description']} ({default})")
+
+
+@plugins.command()
+@click.argument("names", nargs=-1)
+@option_option
+@click.option(
+    "--device", default="cpu", show_default=True, help="Where to check; CPU against GPU is a check by itself."
+)
+@click.option("--media", type=click.Path(exists=True, path_type=Path), help="Recording to use for extractors.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@common_options
+@click.pass_obj
+def check(
+    settings: Settings,
+    names: tuple[str, ...],
+    assignments: tuple[str, ...],
+    device: str,
+    media: Path | None,
+    as_json: bool,
+) -> None:
+    """Check that plugins keep their promises: NAMES are distributions, plugins or components (default: all).
+
+    One line for each promise. What needs weights that are not in the cache is skipped and says so; nothing is fetched.
+    Exit code 2 if a check fails. The same checks in pytest: lasca_core.testing.parametrize_with_checks.
+
+    \b
+    lasca plugins check lasca-gaze
+    lasca plugins check manifest -o manifest.path=study/manifest.csv
+    """
+    from lasca_core.host.options import parse_assignment
+    from lasca_core.testing.bench import Bench
+    from lasca_core.testing.suite import collect_checks
+
+    options: dict[str, dict[str, Any]] = {}
+    for text in assignments:
+        component, key, value = parse_assignment(text)
+        options.setdefault(component, {})[key] = value
+    runtime = settings.runtime(device)
+    bench = Bench(cache=runtime.cache, device=str(runtime.device), media=media)
+    checks = collect_checks(settings.registry, names, options=options, bench=bench)
+    results = []
+    with runtime.report.task(f"run {len(checks)} checks", len(checks)) as task:
+        for one in checks:
+            results.append(one.run())
+            task.advance()
+    bench.close()
+    if as_json:
+        print_json([vars(result) for result in results])
+    else:
+        _print_results(results)
+    failed = [f"{result.subject} {result.check}" for result in results if result.outcome == "failed"]
+    if failed:
+        raise LascaError(f"{len(failed)} of {len(results)} checks failed: {', '.join(failed)}")
+
+
+def _print_results(results: Sequence[Result]) -> None:
+    for subject in dict.fromkeys((result.plugin, result.subject) for result in results):
+        own = [result for result in results if (result.plugin, result.subject) == subject]
+        print_table(("check", "result"), _rows(own), title=f"{subject[1]} ({subject[0]})")
+        click.echo()
+    counts = Counter(result.outcome for result in results)
+    parts = [f"{counts[outcome]} {outcome}" for outcome in ("passed", "skipped", "failed")]
+    click.echo(f"{len(results)} checks: {', '.join(parts)}")
+
+
+def _rows(results: Sequence[Result]) -> Iterator[tuple[str, str]]:
+    """One row a check; those that were skipped for one and the same reason share a row."""
+    skipped: dict[str, list[str]] = {}
+    for result in results:
+        if result.outcome == "skipped":
+            skipped.setdefault(result.message, []).append(result.check)
+        else:
+            yield result.check, "passed" if result.outcome == "passed" else f"FAILED: {result.message}"
+    for reason, names in skipped.items():
+        yield names[0] if len(names) == 1 else f"{len(names)} others", f"skipped: {reason}"
+
+
+@plugins.command()
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("name")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Folder in which the plugin's folder is made (default: here).",
+)
+@click.option("--license", "licence", type=click.Choice(LICENCES), default=LICENCES[0], show_default=True)
+@click.option("--author", help="Who holds the copyright (default: 'The NAME authors').")
+@common_options
+@click.pass_obj
+def new(settings: Settings, kind: str, name: str, output: Path, licence: str, author: str | None) -> None:
+    """Begin a plugin: a complete distribution NAME with one component of KIND, that installs, works and is tested.
+
+    \b
+    lasca plugins new extractor lasca-gaze
+    cd lasca-gaze && pip install -e .[test] && pytest
+    """
+    from lasca_core.scaffold import write_plugin
+
+    folder = write_plugin(kind, name, output, licence=licence, author=author, registry=settings.registry)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            click.echo(path)
+    click.echo(f"next: cd {folder} && pip install -e .[test] && pytest", err=True)

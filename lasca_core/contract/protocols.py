@@ -182,5 +182,8 @@ class Dataset(Protocol):
 
         Raises ``DatasetError`` naming the file and row at fault when the dataset as a whole cannot be read; a single
         faulty session is reported with ``runtime.report.warn`` and left out.
+
+        A dataset whose recordings bring features that no extractor measures also has a method ``feature_sets()``, which
+        maps the names under which ``Recording.features`` holds them to ``ReadyFeatures``.
         """
         ...

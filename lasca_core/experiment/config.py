@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 from lasca_core.contract.errors import OptionError
 from lasca_core.host.options import Options, build, parse_assignment, read_config
 from lasca_core.host.plugins import KINDS
+from lasca_core.steps.labels import Standardization
 from lasca_core.steps.normalize import Strategy
 from lasca_core.steps.pairs import Threshold
 from lasca_core.steps.windows import Statistic, stride
@@ -142,6 +143,11 @@ class PairOptions(Options):
         gt=0,
         description="with strategy self: the smallest label, as a share of the scale, that tau is relative to",
     )
+    standardize: Standardization = Field(
+        "none",
+        description="whose mean and standard deviation annotations are expressed in before pairs are made: none, each "
+        "session's, each subject's; matters for the strategies self, scale and absolute",
+    )
     min_labelled: float = Field(
         0.5, ge=0, le=1, description="a window is labelled if annotated moments cover at least this share of its time"
     )
@@ -217,8 +223,12 @@ class Config:
     """Name and sha256 of the preset, if one was used."""
 
     def values_for(self, kind: str, name: str) -> dict[str, Any]:
-        """Option values for one component: those given for its kind, then those given for its name."""
-        return {**self.components.get(kind, {}), **self.components.get(name, {})}
+        """Option values for one component: those given for its kind, if it is chosen, then those given for its name.
+
+        A component that only serves as a control has its own options alone.
+        """
+        of_kind = self.components.get(kind, {}) if name in self.run.names(kind) else {}
+        return {**of_kind, **self.components.get(name, {})}
 
 
 def resolve(

@@ -22,6 +22,7 @@ from lasca_core.experiment.ready import ready_extractors, with_ready_features
 from lasca_core.experiment.representations import Representations
 from lasca_core.host.plugins import KINDS, Registry
 from lasca_core.host.runtime import HostRuntime, deterministic
+from lasca_core.steps.labels import standardize
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def run(config: Config, registry: Registry, runtime: HostRuntime, output: Path, 
     pipeline = Pipeline(config, registry, runtime, ready=ready_extractors(dataset, runtime))
     _introduce(pipeline, dataset)
     with pipeline.stage("dataset"):
-        recordings = list(dataset.component.sessions())
+        recordings = standardize(list(dataset.component.sessions()), config.pairs.standardize)
     if not recordings:
         raise DatasetError(f"the dataset {dataset.spec.name!r} has no session")
     targets = check_recordings(recordings, config.run.targets)

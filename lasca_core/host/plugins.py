@@ -33,10 +33,11 @@ KNOWN_PACKAGES: dict[tuple[str, str], str] = {
         ("lasca-face", "extractor", "blendshape"),
         ("lasca-audio", "extractor", "mfcc"),
         ("lasca-saliency", "saliency", "otsu topk"),
-        ("lasca-lexicons", "lexicon", "llm names folder"),
+        ("lasca-lexicons", "lexicon", "llm names folder adaptive"),
         ("lasca-encoders", "encoder", "minilm mpnet qampnet distilroberta distilbert sentence"),
-        ("lasca-preference", "learner", "mlp logistic"),
-        ("lasca-datasets", "dataset", "puppet manifest"),
+        ("lasca-preference", "learner", "prior mlp logistic"),
+        ("lasca-datasets", "dataset", "puppet facs manifest table affwild2 sewa avec-sewa recola afew-va omg"),
+        ("lasca-opensmile", "extractor", "egemaps compare"),
     )
     for name in names.split()
 }

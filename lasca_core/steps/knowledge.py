@@ -51,7 +51,7 @@ def read_knowledge(
         high, low = embed(anchors.high), embed(anchors.low)
         agreement, chance = _judge(meaning[chosen], high, low, generator)
         if agreement >= LEAST_AGREEMENT and chance <= GREATEST_CHANCE:
-            found = _centred(meaning[chosen] @ (high.mean(0) - low.mean(0)))
+            found = meaning[chosen] @ (high.mean(0) - low.mean(0))
             weight[chosen] = found / found.square().mean().sqrt().clamp(min=torch.finfo(found.dtype).tiny)
     unit = torch.nn.functional.normalize(meaning, dim=1)
     similarity = unit @ unit.T
@@ -62,12 +62,13 @@ def read_knowledge(
 def directions(lexicon: Lexicon, names: Sequence[str], embed: Embed) -> Tensor:
     """What a rise of each feature means, float32 [F, D]: the embedding of its raised form minus that of its lowered
     one, where the lexicon has both, halved so that both kinds have one size; else its description's embedding minus the
-    mean over all descriptions, which is what they have in common (that they describe a person)."""
+    mean over all such descriptions, which is what they have in common (that they describe a person)."""
     import torch
 
     raised = embed([lexicon.describe(name, 1) for name in names])
     both = torch.tensor([{"raised", "lowered"} <= lexicon.forms.get(name, {}).keys() for name in names])
-    centred = raised - raised.mean(dim=0)
+    alone = raised[~both.to(raised.device)]
+    centred = raised - alone.mean(dim=0) if len(alone) else raised
     if not both.any():
         return centred
     lowered = embed([lexicon.describe(name, -1) for name in names])

@@ -117,7 +117,7 @@ def cut(
     import torch
 
     if segments is not None:
-        starts, ends = segments.double().unbind(dim=1)
+        starts, ends = segments.double().T.contiguous()
     else:
         reach = min(_end(track) for track in tracks) if duration is None else duration
         starts, ends = grid(reach, length, hop)
@@ -127,7 +127,10 @@ def cut(
     columns: list[Tensor] = []
     valid = torch.ones(len(starts), dtype=torch.bool, device=device)
     for track in tracks:
-        mean, std, share = summarise(track.values, track.times, track.valid, starts.to(device), ends.to(device))
+        if segments is not None and torch.equal(track.times, starts.to(device)):  # one row describes one segment
+            mean, std, share = track.values, torch.zeros_like(track.values), track.valid.double()
+        else:
+            mean, std, share = summarise(track.values, track.times, track.valid, starts.to(device), ends.to(device))
         names += track.names
         signed |= track.signed
         columns.append(mean)

@@ -327,7 +327,7 @@ def test_a_frame_rate_that_is_none_is_reported(project, cells, sentence):
         ("time,valence,arousal\n0,0,0\n1,0,0,7\n", "a.csv, row 3: 4 cells, but the header names 3 columns"),
         ("time,valence,arousal\n0,-5,0\n", "a.csv, valence: no valid value"),
         ("valence,arousal\n0,0\n", "a.csv, row 1: no column 'time', so the frames a second must be known"),
-        ("time,valence,arousal\n0,\xe9,0\n".encode("latin-1"), "a.csv: not UTF-8 text"),
+        ("time,valence,arousal\n0,\xe9,0\n".encode("latin-1"), "a.csv, row 2: not UTF-8 text"),
     ],
 )
 def test_each_fault_of_an_annotation_is_named_and_if_no_session_is_left_it_is_an_error(project, text, sentence):

@@ -6,7 +6,7 @@ import importlib
 import subprocess
 import sys
 
-from lasca_lexicons.plugin import lasca_register_lexicons
+from lasca_lexicons.plugin import lasca_register_commands, lasca_register_lexicons
 
 from lasca_core.api import Component, LexiconSpec, Options
 
@@ -18,13 +18,20 @@ def load(target: str) -> type:
     return loaded
 
 
-def test_three_lexicons_are_offered_and_their_targets_exist() -> None:
+def test_four_lexicons_are_offered_and_their_targets_exist() -> None:
     specs = list(lasca_register_lexicons())
-    assert [spec.name for spec in specs] == ["llm", "names", "folder"]
+    assert [spec.name for spec in specs] == ["llm", "names", "folder", "adaptive"]
     for spec in specs:
         assert isinstance(spec, LexiconSpec)
         assert issubclass(load(spec.target), Component)
         assert spec.options is None or issubclass(load(spec.options), Options)
+
+
+def test_the_command_that_seals_is_offered_and_its_target_exists() -> None:
+    (spec,) = [spec for spec in lasca_register_commands() if spec.name == "lexicon-seal"]
+    module, _, name = spec.target.partition(":")
+    command = getattr(importlib.import_module(module), name)
+    assert (command.name, command.get_short_help_str(limit=200)) == (spec.name, spec.summary)
 
 
 def test_registration_imports_nothing_heavy() -> None:

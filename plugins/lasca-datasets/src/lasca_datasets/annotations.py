@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,6 @@ import numpy as np
 from lasca_core.api import DatasetError, Reporter, Trace, build_trace
 from lasca_datasets.options import AnnotationOptions
 from lasca_datasets.tables import Table, read_table
-
-_USUAL_SENTINEL = -5.0
 
 
 def read_annotation(
@@ -21,9 +20,10 @@ def read_annotation(
 
     Times come from ``layout.time_column`` or the column ``time`` (seconds), else from the column ``frame`` (counted
     from 0) or, one row a frame, from the row, both divided by ``fps`` (default: ``layout.fps``). Rows may come in any
-    order. A target's values lie in the column of its name, or with several raters in the columns ``target_r1``,
-    ``target_r2`` ..., ``target:anything``, or those that ``layout.raters`` names. Values outside ``layout.scale`` are
-    not annotated; unless they are sentinels, they are counted in one warning for each target.
+    order; of rows with one time the last counts, which is reported. A target's values lie in the column of its name,
+    or with several raters in the columns ``target_r1``, ``target_r2`` ..., ``target:anything``, or those that
+    ``layout.raters`` names. Values outside ``layout.scale`` are not annotated; unless they are sentinels, they are
+    counted in one warning for each target.
 
     Raises ``DatasetError`` naming the file, and the row where there is one, if anything else is found.
     """
@@ -34,7 +34,8 @@ def read_annotation(
         raise DatasetError(f"{path}: there is no row below the header")
     records = [(row, table.record(row, cells)) for row, cells in table.rows]
     times = _times(table, records, layout.time_column, fps or layout.fps)
-    sentinels = _sentinels(layout)
+    sentinels = layout.not_annotated()
+    warn_times(path, [row for row, _ in records], times, report)
     traces = {}
     for target, raters in columns.items():
         where = f"{path}, {target}"
@@ -48,22 +49,19 @@ def read_annotation(
             fusion=layout.fusion,
             where=where,
         )
-        _warn_outside(values, layout.scale, sentinels, where, report)
+        warn_outside(values, layout.scale, sentinels, where, report, "set manifest.scale")
     return traces
 
 
-def _sentinels(layout: AnnotationOptions) -> tuple[float, ...]:
-    """The values that mean "not annotated"; the usual one only where it cannot be a rating."""
-    if layout.sentinels is not None:
-        return layout.sentinels
-    low, high = layout.scale
-    return () if low <= _USUAL_SENTINEL <= high else (_USUAL_SENTINEL,)
-
-
-def _warn_outside(
-    values: np.ndarray, scale: tuple[float, float], sentinels: tuple[float, ...], where: str, report: Reporter
+def warn_outside(
+    values: np.ndarray,
+    scale: tuple[float, float],
+    sentinels: tuple[float, ...],
+    where: str,
+    report: Reporter,
+    advice: str,
 ) -> None:
-    """Count the ``values`` [T, R] that ``build_trace`` took for not annotated although they are there."""
+    """Count the ``values`` [T, R] that ``build_trace`` takes for not annotated although they are there."""
     low, high = scale
     slack = 1e-3 * (high - low)  # the rounding that build_trace allows
     there = values[~np.isnan(values) & ~np.isin(values, sentinels)]
@@ -71,7 +69,26 @@ def _warn_outside(
     if outside:
         report.warn(
             f"{where}: {outside} of {there.size} values lie outside the scale {low:g}..{high:g} and count as not "
-            "annotated; set manifest.scale"
+            f"annotated; {advice}"
+        )
+
+
+def warn_times(path: Path, rows: Sequence[int], times: np.ndarray, report: Reporter) -> None:
+    """Report ``rows`` [T] of the file ``path`` that do not count because of their ``times`` [T]: those without a time,
+    and of rows with one time all but the last."""
+    missing = np.flatnonzero(~np.isfinite(times))
+    if len(missing):
+        report.warn(
+            f"{path}, row {rows[missing[0]]}: {len(missing)} of {len(times)} rows have no time and are left out"
+        )
+    order = np.argsort(times, kind="stable")
+    again = np.flatnonzero(np.diff(times[order]) == 0)
+    if len(again):
+        first, second = (rows[place] for place in order[again[0] : again[0] + 2])
+        left_out = "1 row is" if len(again) == 1 else f"{len(again)} rows are"
+        report.warn(
+            f"{path}, row {second}: the time {times[order[again[0]]]:g} is already in row {first}; {left_out} left out "
+            "in favour of a later one with the same time"
         )
 
 

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import AfterValidator, field_validator, model_validator
 
 from lasca_core.api import Field, Options, how
+
+_USUAL_SENTINEL = -5.0
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError("the home folder that ~ stands for is not known; write the whole path") from None
+
+
+HomePath = Annotated[Path, AfterValidator(_at_home)]
+"""A path in which ``~`` is the home folder."""
 
 
 class PuppetOptions(Options):
@@ -39,17 +52,13 @@ class PuppetOptions(Options):
     workers: int = how(0, ge=0, description="threads that generate; 0: as many as the run may use")
 
 
-class AnnotationOptions(Options):
-    """How annotation files are written, and how several raters become one trace."""
+class LabelOptions(Options):
+    """What annotated values mean, and how several raters become one trace."""
 
-    targets: tuple[str, ...] = Field(
-        default=("valence", "arousal"), min_length=1, description="affect dimensions, named as the value columns"
+    fusion: Literal["mean", "median", "ewe"] = Field(
+        default="mean",
+        description="how several raters become one trace; ewe: mean weighted by each rater's agreement with the others",
     )
-    raters: dict[str, tuple[str, ...]] = Field(
-        default={},
-        description="the columns of a target's raters, where they are not called TARGET, TARGET_r1 ... or TARGET:name",
-    )
-    fusion: Literal["mean", "median"] = Field(default="mean", description="how several raters become one trace")
     scale: tuple[float, float] = Field(
         default=(-1.0, 1.0),
         description="lowest and highest value of the annotation scale; values outside it count as not "
@@ -61,6 +70,32 @@ class AnnotationOptions(Options):
     )
     lag: float = Field(
         default=0.0, ge=0, description="how late the annotators react, seconds; taken off the annotation's times"
+    )
+
+    @field_validator("scale")
+    @classmethod
+    def _ascending(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if scale[0] >= scale[1]:
+            raise ValueError("the lowest value must come first, for instance [-1, 1]")
+        return scale
+
+    def not_annotated(self) -> tuple[float, ...]:
+        """The values that mean "not annotated"; the usual one only where it cannot be a rating."""
+        if self.sentinels is not None:
+            return self.sentinels
+        low, high = self.scale
+        return () if low <= _USUAL_SENTINEL <= high else (_USUAL_SENTINEL,)
+
+
+class AnnotationOptions(LabelOptions):
+    """How annotation files are written."""
+
+    targets: tuple[str, ...] = Field(
+        default=("valence", "arousal"), min_length=1, description="affect dimensions, named as the value columns"
+    )
+    raters: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description="the columns of a target's raters, where they are not called TARGET, TARGET_r1 ... or TARGET:name",
     )
     time_column: str | None = Field(
         default=None,
@@ -82,13 +117,6 @@ class AnnotationOptions(Options):
             raise ValueError("each target must be named once")
         return targets
 
-    @field_validator("scale")
-    @classmethod
-    def _ascending(cls, scale: tuple[float, float]) -> tuple[float, float]:
-        if scale[0] >= scale[1]:
-            raise ValueError("the lowest value must come first, for instance [-1, 1]")
-        return scale
-
     @model_validator(mode="after")
     def _raters_of_targets(self) -> Self:
         if stray := [name for name in self.raters if name not in self.targets]:
@@ -101,15 +129,7 @@ class AnnotationOptions(Options):
 class ManifestOptions(AnnotationOptions):
     """Options of ``manifest``."""
 
-    path: Path = Field(
+    path: HomePath = Field(
         description="CSV or Parquet file with columns session, subject, annotation, and media or ready feature tables "
         "(features:EXTRACTOR, for instance features:mfcc) or both; optionally audio, fps, split"
     )
-
-    @field_validator("path")
-    @classmethod
-    def _at_home(cls, path: Path) -> Path:
-        try:
-            return path.expanduser()
-        except RuntimeError:
-            raise ValueError("the home folder that ~ stands for is not known; write the whole path") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,6 @@ _DELIMITERS = (",", ";", "\t")
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 _SHOWN = 8  # column names in an error message
 _DECLARED = re.compile(r'"?sep=([,;\t])"?[\r\n]*', re.IGNORECASE)
-"""The line before the header in which Excel may be told the delimiter."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,13 @@ def read_table(path: Path, wanted: Collection[str], delimiter: str = "auto") -> 
     Raises ``DatasetError`` if the file cannot be read as such a table.
     """
     text = _read(path)
-    lines = (line for line in _lines(text) if line.strip())
+    lines = (line for line in lines_of(text) if line.strip())
     first = next(lines, "")
-    declared = _DECLARED.fullmatch(first)
+    declared = declared_delimiter(first)
     header = next(lines, "") if declared else first
     if delimiter == "auto":
-        delimiter = declared[1] if declared else max(_DELIMITERS, key=lambda mark: _fitness(header, mark, wanted))
-    reader = csv.reader(_lines(text), delimiter=delimiter, skipinitialspace=True)
+        delimiter = declared or max(_DELIMITERS, key=lambda mark: _fitness(header, mark, wanted))
+    reader = csv.reader(lines_of(text), delimiter=delimiter, skipinitialspace=True)
     try:
         filled = [(reader.line_num, tuple(cells)) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
@@ -101,6 +101,12 @@ def read_table(path: Path, wanted: Collection[str], delimiter: str = "auto") -> 
     columns = _without_padding(tuple(name.strip() for name in names), [cells for _, cells in rows])
     require_distinct(f"{path}, row {header_row}", columns)
     return Table(path, columns, tuple(rows), delimiter, header_row)
+
+
+def declared_delimiter(line: str) -> str | None:
+    """The delimiter that ``line`` declares, if it is the one before the header in which Excel may be told it."""
+    declared = _DECLARED.fullmatch(line)
+    return declared[1] if declared else None
 
 
 def is_parquet(path: Path) -> bool:
@@ -125,12 +131,13 @@ def read_parquet(path: Path) -> pyarrow.Table:
 
 def require_distinct(where: str, columns: Sequence[str]) -> None:
     """Raise ``DatasetError``, naming ``where``, if two columns have one name. Columns without a name do not count."""
-    repeated = next((name for name in columns if name and columns.count(name) > 1), None)
+    counts = Counter(columns)
+    repeated = next((name for name in columns if name and counts[name] > 1), None)
     if repeated is not None:
         raise DatasetError(f"{where}: the column {repeated!r} is there twice")
 
 
-def _lines(text: str) -> io.StringIO:
+def lines_of(text: str) -> io.StringIO:
     """The lines of ``text``, which end where a file's do: not at U+2028 and its like, as with ``str.splitlines``."""
     return io.StringIO(text, newline="")
 
@@ -149,10 +156,19 @@ def _fitness(header: str, delimiter: str, wanted: Collection[str]) -> tuple[int,
 
 
 def _read(path: Path) -> str:
+    content = read_bytes(path)
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: not UTF-8 text (byte {error.start}); save it as CSV in UTF-8") from None
+        row = content.count(b"\n", 0, error.start) + 1
+        raise DatasetError(f"{path}, row {row}: not UTF-8 text; save it as CSV in UTF-8") from None
+
+
+def read_bytes(path: Path, limit: int = -1) -> bytes:
+    """The content of ``path``, or its first ``limit`` bytes. Raises ``DatasetError`` if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(limit)
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such file") from None
     except OSError as error:

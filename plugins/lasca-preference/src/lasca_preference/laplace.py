@@ -64,6 +64,32 @@ def _cholesky(x: Tensor, probability: Tensor, precision: Tensor) -> Tensor:
     return torch.linalg.cholesky(curvature + precision.diag())
 
 
-def moderated(logit: Tensor, variance: Tensor) -> Tensor:
-    """Probability averaged over a Gaussian logit: sigmoid(logit / sqrt(1 + pi / 8 variance)) (MacKay 1992)."""
-    return (logit / (1 + math.pi / 8 * variance).sqrt()).sigmoid()
+def moderated(x: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:
+    """Logits [P] of rows ``x`` [P, K] whose sigmoid is the probability averaged over a Gaussian posterior:
+    logit / sqrt(1 + pi / 8 variance) (MacKay 1992)."""
+    variance = ((x @ covariance) * x).sum(dim=1)
+    return (x @ mean) / (1 + math.pi / 8 * variance).sqrt()
+
+
+_USUAL_SPREAD = 0.5
+
+
+def calibrate(logits: Tensor, label: Tensor) -> tuple[float, float]:
+    """The factor by which ``logits`` [P] are best multiplied, and the labels' log probability then.
+
+    The factor's logarithm has a Gaussian prior (0, 0.5^2), so that a handful of pairs does not make a model certain.
+    Found by golden-section search: the logarithm of the posterior has one maximum in the factor's logarithm.
+    """
+    sign = 2 * label - 1
+
+    def merit(log_factor: float) -> float:
+        fit = -softplus(-sign * logits * math.exp(log_factor)).sum()
+        return float(fit) - log_factor**2 / (2 * _USUAL_SPREAD**2)
+
+    low, high = -4.0, 4.0
+    ratio = (math.sqrt(5) - 1) / 2
+    while high - low > 1e-3:
+        left, right = high - ratio * (high - low), low + ratio * (high - low)
+        low, high = (low, right) if merit(left) > merit(right) else (left, high)
+    best = (low + high) / 2
+    return math.exp(best), merit(best)

@@ -14,7 +14,7 @@ def lasca_register_learners() -> Iterator[LearnerSpec]:
         name="prior",
         target="lasca_preference.prior:Prior",
         options="lasca_preference.options:PriorOptions",
-        summary="Bayesian logistic regression with the lexicon's words as prior: learns from any number of labels, or none",
+        summary="Bayesian logistic regression with the words as prior: learns from any number of labels, or none",
         citation="MacKay (1992), The evidence framework applied to classification networks, Neural Computation 4",
         zero_shot=True,
     )

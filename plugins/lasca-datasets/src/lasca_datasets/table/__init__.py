@@ -1,0 +1,1 @@
+"""The dataset `table`: features that were extracted before, in files with named columns."""

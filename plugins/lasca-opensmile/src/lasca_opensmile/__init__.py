@@ -1,0 +1,1 @@
+"""Acoustic parameters of the voice, measured by openSMILE."""
