@@ -116,6 +116,63 @@ def test_a_second_run_with_the_network_off_computes_nothing_that_is_stored(
 
 
 @needs_clip
+def test_without_model_and_label_the_words_tell_the_acted_emotions(lasca: Lasca) -> None:
+    """Neutral to happy: valence rises; happy to angry: it falls; sad to fearful: arousal rises (METHOD: acted)."""
+    code, out, err = lasca("predict", CLIP, "--zero-shot", "valence,arousal,dominance", "--window", 2, "--json")
+    assert code == 0, err
+    said = json.loads(out)
+    by_start = {window["start"]: window for window in said["windows"]}
+    happy, angry, fearful = by_start[2.0], by_start[4.0], by_start[8.0]
+    assert happy["directions"]["valence"]["direction"] == "rises"
+    assert {reason["feature"] for reason in happy["reasons"]["valence"][:2]} == {"mouthSmileLeft", "mouthSmileRight"}
+    assert all(reason["more"] and reason["contribution"] > 0 for reason in happy["reasons"]["valence"][:2])
+    assert angry["directions"]["valence"]["direction"] == "falls"
+    assert fearful["directions"]["arousal"]["direction"] == "rises"
+    assert list(said["abstains"]) == ["dominance"]
+    assert "dominance is not told: only 0 of these features speak of dominance" in err
+    assert "dominance" not in happy["directions"]
+
+
+@needs_clip
+def test_the_words_reasons_are_printed_with_their_share(lasca: Lasca) -> None:
+    code, out, err = lasca("predict", CLIP, "--zero-shot", "valence", "--window", 2, "--cues", 1)
+    assert code == 0, err
+    assert re.search(
+        r"2\.00-4\.00 s  valence rises \(0\.\d\d\)\n +valence \+0\.\d\d: more mouthSmile(Left|Right): ", out
+    )
+    assert "arousal" not in out
+
+
+def test_zero_shot_needs_its_own_options_only(lasca: Lasca, tmp_path: Path) -> None:
+    clip = tmp_path / "talk.wav"
+    import wave
+
+    with wave.open(str(clip), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((np.random.default_rng(0).normal(0, 3000, 16_000 * 8)).astype("<i2").tobytes())
+    for arguments, words in (
+        ((), "give --model RUN (lasca run makes one) or --zero-shot valence,arousal, which needs none"),
+        (("--zero-shot", "valence", "--model", "runs/x"), "not both"),
+        (("--zero-shot", " , "), "--zero-shot names no affect dimension"),
+        (("--zero-shot", "valence", "--target", "joy"), "--target joy is not among --zero-shot valence"),
+        (("--model", "runs/x", "--lexicon", "names"), "--lexicon goes with --zero-shot; a model brings its own"),
+        (("--zero-shot", "valence", "--extractor", "gaze"), "there is no extractor 'gaze'"),
+    ):
+        code, _, err = lasca("predict", clip, *arguments)
+        assert code == 2
+        assert words in err
+    code, out, err = lasca("predict", clip, "--zero-shot", "valence,arousal")
+    assert code == 0, err
+    assert "valence is not told: only 0 of these features speak of valence in lexicon 'llm'" in err
+    assert re.search(r"3\.00-6\.00 s  arousal (rises|falls) \(0\.\d\d\)", out)
+    code, _, err = lasca("predict", clip, "--zero-shot", "valence", "--lexicon", "names")
+    assert code == 0
+    assert "valence is not told" in err
+
+
+@needs_clip
 def test_the_cues_fit_the_acted_emotions(lasca: Lasca, folder: Path) -> None:
     code, out, err = lasca("predict", CLIP, "--model", folder, "--window", 2, "--json")
     assert code == 0, err

@@ -19,6 +19,8 @@ from lasca_core.experiment.run import Finished, run
 from lasca_core.testing import make_registry, make_runtime
 
 QUICK = ("evaluate.bootstrap=200", "evaluate.folds=3")
+SENTENCES = ("fusion.wording=sentence", "fusion.components=0", "fusion.scale=column")
+"""One text for each distinct window, so that there is something to encode."""
 VARIANTS = ("majority", "zero-shot", "features", "mask", "text", "fused", "names", "shuffled")
 
 
@@ -52,10 +54,11 @@ def go(folder: Path, toy: ModuleType, *assignments: str, seed: int = 0, **chosen
         "extractors": ("toy",),
         "encoder": "hashing",
         "lexicon": "names",
+        "learner": "mlp",
         "seed": seed,
         **chosen,
     }
-    config = resolve(chosen=settings, assignments=[*QUICK, *assignments])
+    config = resolve(chosen=settings, assignments=[*QUICK, *SENTENCES, *assignments])
     runtime = make_runtime(folder / "cache", seed=config.run.seed)
     return run(config, make_registry(toy), runtime, folder / "runs", ["lasca", "run"])
 

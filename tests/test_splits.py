@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor
 
 from lasca_core.api import DatasetError
-from lasca_core.experiment.splits import grouped_folds
+from lasca_core.experiment.config import EvaluateOptions
+from lasca_core.experiment.splits import Fold, grouped_folds, make_folds
 
 
 def groups(people: int = 23, count: int = 400) -> Tensor:
@@ -56,3 +59,58 @@ def test_the_assignment_depends_on_the_seed_alone() -> None:
     assert tests(1) == tests(1)
     assert tests(1) != tests(2)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+# --- whole plans ------------------------------------------------------------------------------------------------------
+
+
+def plan(group: torch.Tensor, part: list[str | None] | None = None, **options: object) -> list[Fold]:
+    return make_folds(group, part or [None] * len(group), EvaluateOptions(**options), seed=0)  # type: ignore[arg-type]
+
+
+def test_leaving_one_subject_out_makes_a_fold_of_each() -> None:
+    folds = plan(groups(), split="subjects", folds=2)
+    tested = [set(groups()[fold.test].tolist()) for fold in folds]
+    assert sorted(map(sorted, tested)) == [[subject] for subject in sorted(set(groups().tolist()))]
+
+
+def test_the_official_split_trains_and_tests_on_the_parts_that_the_corpus_states() -> None:
+    group = torch.tensor([0, 0, 1, 2, 2, 3, 4])
+    part = ["train", "train", "train", "validation", "validation", "test", None]
+    folds = plan(group, part, split="official", seeds=3)
+    assert [fold.repetition for fold in folds] == [0, 1, 2]
+    for fold in folds:
+        assert fold.train.tolist() == [0, 1, 2]
+        assert fold.test.tolist() == [3, 4]
+    (fold,) = plan(group, part, split="official", train_parts=("train", "validation"), test_parts=("test",))
+    assert (fold.train.tolist(), fold.test.tolist()) == ([0, 1, 2, 3, 4], [5])
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ([None, None, None], "states no official split; use folds or subjects"),
+        (["train", "train", "test"], r"test_parts: no pair belongs to validation; the dataset has test, train"),
+        (["train", "validation", "validation"], "1 subjects are in the training and in the test part"),
+    ],
+)
+def test_an_official_split_that_is_none_says_so(part: list[str | None], words: str) -> None:
+    with pytest.raises(DatasetError, match=words):
+        plan(torch.tensor([0, 0, 1]), part, split="official")
+
+
+def test_a_learning_curve_adds_people_and_never_exchanges_them() -> None:
+    group = groups()
+    whole = plan(group, folds=4, seeds=2)
+    trained: list[list[set[int]]] = []
+    for count in (0, 1, 3, 1000):
+        folds = plan(group, folds=4, seeds=2, train_subjects=count)
+        assert [fold.test.tolist() for fold in folds] == [fold.test.tolist() for fold in whole]
+        people = [set(group[fold.train].tolist()) for fold in folds]
+        assert all(len(found) == min(count, len(set(group[fold.train].tolist()) | found)) or count == 1000
+                   for found, fold in zip(people, folds, strict=True))  # fmt: skip
+        trained.append(people)
+    for fewer, more in itertools.pairwise(trained):
+        assert all(small <= large for small, large in zip(fewer, more, strict=True))
+    assert trained[-1] == [set(group[fold.train].tolist()) for fold in whole]
+    assert len({tuple(sorted(found)) for found in trained[1]}) > 1, "each fold draws its own people"

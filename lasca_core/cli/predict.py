@@ -1,17 +1,31 @@
-"""`lasca predict`: what a saved model says about a recording, and why."""
+"""`lasca predict`: what a saved model, or the lexicon's words alone, say about a recording, and why."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lasca_core.cli.common import SECONDS, Settings, common_options, device_option, fps_option, print_json
+from lasca_core.cli.common import (
+    SECONDS,
+    Settings,
+    common_options,
+    device_option,
+    fps_option,
+    option_option,
+    print_json,
+)
 from lasca_core.contract.errors import OptionError
 
 if TYPE_CHECKING:
+    from lasca_core.contract.types import Source
     from lasca_core.experiment.predict import WindowPrediction
+    from lasca_core.host.runtime import HostRuntime
+
+SPOKEN_REASONS = 3
+"""Reasons printed for each target of a window; --json has more."""
 
 
 @click.command(short_help="Say window by window whether affect rises or falls, and why.")
@@ -19,10 +33,23 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     "model_path",
-    required=True,
     type=click.Path(path_type=Path),
     help="A run's folder (runs/latest) or its model/.",
 )
+@click.option(
+    "--zero-shot",
+    metavar="TARGETS",
+    help="Affect dimensions to tell from the lexicon's words alone, without a model: valence,arousal.",
+)
+@click.option(
+    "--extractor",
+    "extractors",
+    multiple=True,
+    help="Feature extractor (with --zero-shot; repeatable; default: blendshape for a picture, mfcc for sound).",
+)
+@click.option("--lexicon", help="Lexicon (with --zero-shot; default: llm).")
+@click.option("--encoder", help="Sentence encoder (with --zero-shot; default: minilm).")
+@option_option
 @click.option("--target", "targets", multiple=True, help="Affect dimension (repeatable; default: all the model knows).")
 @click.option("--window", type=SECONDS, help="Length of a window in seconds (default: as in training).")
 @click.option("--hop", type=SECONDS, help="Seconds from one window to the next (default: --window, or as in training).")
@@ -44,7 +71,12 @@ if TYPE_CHECKING:
 def predict(
     settings: Settings,
     media: Path,
-    model_path: Path,
+    model_path: Path | None,
+    zero_shot: str | None,
+    extractors: tuple[str, ...],
+    lexicon: str | None,
+    encoder: str | None,
+    assignments: tuple[str, ...],
     targets: tuple[str, ...],
     window: float | None,
     hop: float | None,
@@ -61,42 +93,87 @@ def predict(
     \b
     lasca predict talk.mp4 --model runs/latest
     lasca predict talk.mp4 --model runs/latest --window 2 --json
+    lasca predict talk.mp4 --zero-shot valence,arousal
     """
     if as_json and as_csv:
         raise OptionError("--json and --csv: choose one of them")
+    if (model_path is None) == (zero_shot is None):
+        raise OptionError(
+            "give --model RUN (lasca run makes one) or --zero-shot valence,arousal, which needs none"
+            + ("; not both" if model_path else "")
+        )
 
     from lasca_core.contract.types import Recording
     from lasca_core.experiment import model as models
+    from lasca_core.experiment.config import resolve
+    from lasca_core.experiment.pipeline import Pipeline
     from lasca_core.experiment.predict import predict as predict_windows
+    from lasca_core.experiment.predict import predict_zero_shot
     from lasca_core.steps.media import open_media
 
-    open_media(media, audio=audio, fps=fps)  # says at once what is wrong with the file
-    saved = models.load(model_path)
+    opened = open_media(media, audio=audio, fps=fps)  # says at once what is wrong with the file
+    recording = Recording(session=media.stem or str(media), subject="?", media=media, audio=audio, fps=fps)
+    lengths = {"length": window, "hop": hop if hop is not None else window}
+    overrides = {key: value for key, value in lengths.items() if value is not None}
     runtime = settings.runtime(device)
-    overrides = {"length": window, "hop": hop if hop is not None else window}
-    pipeline = models.restore(
-        saved, settings.registry, runtime, {key: value for key, value in overrides.items() if value is not None}
-    )
-    about = {"variant": saved.variant, **(saved.training or {})}
-    if about.get("synthetic"):
-        made = f"the model was trained on {about['dataset']}, which is synthetic"
-        runtime.report.note(f"{made}: the cues are measured, its directions on real people are not to be trusted")
-    trained = saved.config["windows"]["length"]
-    if window is not None and window != trained:
-        runtime.report.note(f"the model was trained on windows of {trained:g} s and is used on windows of {window:g} s")
-    try:
-        recording = Recording(session=media.stem or str(media), subject="?", media=media, audio=audio, fps=fps)
-        rows = predict_windows(saved, pipeline, recording, targets)
-    finally:
-        pipeline.close()
+    if zero_shot is not None:
+        wanted = _wanted(zero_shot, targets)
+        chosen = {"extractors": extractors or _extractors(opened), "lexicon": lexicon, "encoder": encoder}
+        assigned = (*assignments, *(f"windows.{key}={value}" for key, value in overrides.items()))
+        config = resolve(preset="best", chosen=chosen, assignments=assigned)
+        pipeline = Pipeline(config, settings.registry, runtime)
+        try:
+            said = predict_zero_shot(pipeline, recording, wanted)
+        finally:
+            pipeline.close()
+        for target, reason in said.abstains.items():
+            runtime.report.warn(f"{target} is not told: {reason}")
+        about: dict[str, Any] = {"zero_shot": list(wanted), "abstains": dict(said.abstains)}
+        rows, shown = said.windows, wanted
+    else:
+        given = {"--extractor": extractors, "--lexicon": lexicon, "--encoder": encoder, "-o": assignments}
+        if wrong := next((name for name, value in given.items() if value), None):
+            raise OptionError(f"{wrong} goes with --zero-shot; a model brings its own")
+        assert model_path is not None
+        saved = models.load(model_path)
+        pipeline = models.restore(saved, settings.registry, runtime, overrides)
+        trained = {"variant": saved.variant, **(saved.training or {})}
+        _caution(runtime, trained, saved.config["windows"]["length"], window)
+        try:
+            rows = predict_windows(saved, pipeline, recording, targets)
+        finally:
+            pipeline.close()
+        about, shown = {"model": str(model_path), "trained": trained}, targets or tuple(saved.heads)
     if as_json:
-        windows = [_as_dict(row) for row in rows]
-        print_json({"media": str(media), "model": str(model_path), "trained": about, "windows": windows})
+        print_json({"media": str(media), **about, "windows": [_as_dict(row) for row in rows]})
     elif as_csv:
-        _print_csv(rows, targets or tuple(saved.heads), count)
+        _print_csv(rows, shown, count)
     else:
         _print_rows(rows, count)
         runtime.report.note("+ = salient now, and not in the window it is compared with")
+
+
+def _wanted(zero_shot: str, targets: tuple[str, ...]) -> tuple[str, ...]:
+    named = tuple(dict.fromkeys(name.strip() for name in zero_shot.split(",") if name.strip()))
+    if not named:
+        raise OptionError("--zero-shot names no affect dimension; for instance --zero-shot valence,arousal")
+    if unknown := [target for target in targets if target not in named]:
+        raise OptionError(f"--target {unknown[0]} is not among --zero-shot {zero_shot}")
+    return targets or named
+
+
+def _extractors(source: Source) -> tuple[str, ...]:
+    """One for each stream the recording has."""
+    return (*(("blendshape",) if source.has_video else ()), *(("mfcc",) if source.has_audio else ()))
+
+
+def _caution(runtime: HostRuntime, trained: dict[str, Any], length: float, window: float | None) -> None:
+    """Say what a model's answers are not to be trusted for."""
+    if trained.get("synthetic"):
+        made = f"the model was trained on {trained['dataset']}, which is synthetic"
+        runtime.report.note(f"{made}: the cues are measured, its directions on real people are not to be trusted")
+    if window is not None and window != length:
+        runtime.report.note(f"the model was trained on windows of {length:g} s and is used on windows of {window:g} s")
 
 
 def _print_rows(rows: list[WindowPrediction], count: int) -> None:
@@ -110,6 +187,10 @@ def _print_rows(rows: list[WindowPrediction], count: int) -> None:
             for target, (rises, probability) in row.directions.items()
         )
         click.echo(f"{head}{said or 'nothing before it to compare with'}")
+        for target, reasons in row.reasons.items():
+            for reason in reasons[:SPOKEN_REASONS]:
+                more = "more" if reason.more else "less"
+                click.echo(f"             {target} {reason.contribution:+.2f}: {more} {reason.feature}: {reason.words}")
         for cue in row.cues[:count]:
             click.echo(f"             {'+' if cue.new else ' '} {cue.feature}: {cue.words}")
         if len(row.cues) > count:
@@ -124,6 +205,10 @@ def _as_dict(row: WindowPrediction) -> dict[str, Any]:
         "directions": {
             target: {"direction": "rises" if rises else "falls", "probability": round(probability, 4)}
             for target, (rises, probability) in row.directions.items()
+        },
+        "reasons": {
+            target: [{**asdict(reason), "contribution": round(reason.contribution, 4)} for reason in reasons]
+            for target, reasons in row.reasons.items()
         },
         "cues": [
             {

@@ -24,13 +24,15 @@ from lasca_core.cli.common import (
 @click.option("--saliency", help="Saliency method (default: otsu).")
 @click.option("--lexicon", help="Lexicon (default: llm).")
 @click.option("--encoder", help="Sentence encoder (default: minilm).")
-@click.option("--learner", help="Preference learner (default: mlp).")
+@click.option("--learner", help="Preference learner (default: prior).")
 @click.option(
     "--target", "targets", multiple=True, help="Affect dimension (repeatable; default: all that are annotated)."
 )
 @click.option("--window", type=SECONDS, help="Length of a window in seconds (default: 3).")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of everything random (default: 0).")
-@click.option("--preset", help="A configuration that ships with LaScA: paper.")
+@click.option(
+    "--preset", help="A configuration that ships with LaScA: best or paper (default: best, unless --config is given)."
+)
 @click.option("--config", "file", type=click.Path(path_type=Path), help="TOML file, or the run.json of an earlier run.")
 @option_option
 @click.option(
@@ -89,7 +91,7 @@ def run(
     from lasca_core.experiment.artifacts import command_line
     from lasca_core.experiment.config import resolve
 
-    config = resolve(preset=preset, file=file, chosen=chosen, assignments=assignments)
+    config = resolve(preset=preset or (None if file else "best"), file=file, chosen=chosen, assignments=assignments)
     runtime = settings.runtime(device, config.run.seed)
     if dataset is None and config.run.dataset == "puppet":
         runtime.report.note("no --dataset given: using the built-in puppet")

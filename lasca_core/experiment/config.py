@@ -35,7 +35,7 @@ class RunOptions(Options):
     saliency: str = Field("otsu", description="saliency method")
     lexicon: str = Field("llm", description="lexicon")
     encoder: str = Field("minilm", description="sentence encoder")
-    learner: str = Field("mlp", description="preference learner")
+    learner: str = Field("prior", description="preference learner")
     zero_shot: str = Field(
         "prior", description="learner that predicts from the lexicon's words alone, without training"
     )
@@ -115,15 +115,17 @@ class FusionOptions(Options):
     """How words become columns beside the features."""
 
     wording: Literal["sentence", "weighted"] = Field(
-        "sentence",
+        "weighted",
         description="sentence: the embedding of each window's sentence; weighted: the mean of the salient cues' own "
         "embeddings, weighted by saliency, for which each description is encoded only once",
     )
     components: int = Field(
-        0, ge=0, description="principal components kept of the text block, fitted on the training pairs; 0: all columns"
+        16,
+        ge=0,
+        description="principal components kept of the text block, fitted on the training pairs; 0: all columns",
     )
     scale: Literal["column", "block"] = Field(
-        "column",
+        "block",
         description="divide each column of the text block by its own size in training, or all by the block's; "
         "features are always scaled one by one",
     )

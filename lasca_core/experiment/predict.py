@@ -1,21 +1,27 @@
-"""What a saved model says about a recording: direction, probability and salient cues in words, by window."""
+"""What a saved model, or the words alone, say about a recording: direction, probability and cues, by window."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lasca_core.contract.errors import MediaError, ModelError, OptionError
-from lasca_core.contract.types import Pairs, Recording, Windows
+from lasca_core.contract.lexicon import Lexicon
+from lasca_core.contract.types import Pairs, Problem, Recording, Windows
 from lasca_core.experiment.model import SavedModel
 from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.experiment.representations import RECIPES, Blocks
-from lasca_core.steps.fusion import differences
-from lasca_core.steps.normalize import growth, statistics
+from lasca_core.steps.fusion import differences, fit_columns
+from lasca_core.steps.normalize import Statistics, growth, statistics
+from lasca_core.steps.pairs import unlabelled_pairs
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+REASONS = 8
+"""Reasons kept for each target of a window."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,21 @@ class Cue:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """What a feature's change adds to the logit of a rise; whether there is ``more`` of the feature than before, or
+    less; and how it is described."""
+
+    feature: str
+    contribution: float
+    more: bool
+    words: str
+
+
+@dataclass(frozen=True)
 class WindowPrediction:
     """One window: ``directions`` maps a target to (rises?, probability of that direction) against the window before,
-    and is empty where there is none to compare with. The cue that grew most
-    comes first."""
+    and is empty where there is none to compare with. The cue that grew most comes first. ``reasons`` maps a target to
+    what speaks most for or against a rise, the strongest first, where the words alone predict."""
 
     start: float
     end: float
@@ -46,6 +63,15 @@ class WindowPrediction:
     cues: tuple[Cue, ...]
     sentence: str
     dropped: int
+    reasons: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """What the words alone say: the windows, and why they say nothing of a target, where they do not."""
+
+    windows: list[WindowPrediction]
+    abstains: Mapping[str, str]
 
 
 def predict(
@@ -56,25 +82,110 @@ def predict(
     Raises ``MediaError`` if the recording is too short, or no window has enough valid frames; ``OptionError`` for a
     target the model does not know; ``ModelError`` if the features are not those of training.
     """
-    import torch
 
     unknown = [target for target in targets if target not in model.heads]
     if unknown:
         raise OptionError(f"--target {unknown[0]}: the model knows {', '.join(model.heads)}")
-    windows = _windows(model, pipeline, recording)
-    group = torch.zeros_like(windows.session)  # one recording is one session, one subject, one group
+    windows = _windows(pipeline, recording)
+    if windows.names != model.columns:
+        raise ModelError(
+            "the features of the installed extractors are not those the model was trained with; train again"
+        )
     fitted = model.statistics.to(windows.values.device) if model.statistics is not None else None
+    scene = _scene(pipeline, windows, model.lexicon, fitted)
+    found = {target: _probability(model, pipeline, target, scene) for target in targets or model.heads}
+    return _rows(scene, found)
+
+
+def predict_zero_shot(
+    pipeline: Pipeline, recording: Recording, targets: Sequence[str], about: Mapping[str, str] | None = None
+) -> ZeroShot:
+    """Predict every window from the words alone: no model, no label. Columns are scaled by this recording's changes.
+
+    ``about`` is what is known of the recording, for the lexicon. A target of which the lexicon does not know is not
+    predicted, with the reason. Raises ``MediaError`` as ``predict`` does.
+    """
+
+    windows = _windows(pipeline, recording)
+    scene = _scene(pipeline, windows, pipeline.lexicon_for(windows.names, about), None)
+    floor = pipeline.config.normalize.scale_floor()
+    recipe = RECIPES["zero-shot"]
+    changes = unlabelled_pairs(windows, pipeline.config.windows.stride())
+    columns = fit_columns(*differences(scene.blocks.get(recipe), {"features": windows.names}, changes), floor=floor)
+    delta, layout = columns.apply(*differences(scene.blocks.get(recipe), {"features": windows.names}, scene.pairs))
+    found: dict[str, Tensor] = {}
+    reasons: dict[str, list[tuple[Reason, ...]]] = {}
+    abstains: dict[str, str] = {}
+    none = delta.new_zeros(0)
+    for target in targets:
+        knowledge = pipeline.knowledge(scene.lexicon, windows.names, target)
+        if knowledge.silent:
+            abstains[target] = knowledge.doubt
+            continue
+        problem = Problem(delta[:0], none, none.long(), layout, pipeline.runtime.seed, knowledge)
+        (model,) = pipeline.without_training([problem])
+        found[target] = model.predict(delta).probability
+        reasons[target] = _reasons(scene, delta * knowledge.weight, found[target])
+        pipeline.runtime.report.note(f"{target}: phrasings agree with alpha = {knowledge.reliability:.2f}")
+    return ZeroShot(_rows(scene, found, reasons), abstains)
+
+
+def _reasons(scene: Scene, told: Tensor, probability: Tensor) -> list[tuple[Reason, ...]]:
+    """For each pair what each feature's change adds, [P, F] before scaling: together they are the logit."""
+    import torch
+
+    total = told.sum(dim=1, keepdim=True)
+    share = torch.where(total != 0, told / total, 0.0) * probability.clamp(1e-6, 1 - 1e-6).logit()[:, None]
+    state = torch.where(told != 0, scene.change, 0.0).sign().int()
+    found = []
+    for row, sides in zip(share.tolist(), state.tolist(), strict=True):
+        order = sorted(range(len(row)), key=lambda column: -abs(row[column]))[:REASONS]
+        names = [scene.blocks.windows.names[column] for column in order]
+        found.append(
+            tuple(
+                Reason(name, row[column], sides[column] > 0, scene.lexicon.describe(name, sides[column]))
+                for name, column in zip(names, order, strict=True)
+                if row[column]
+            )
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A recording made ready for prediction: its blocks and lexicon, the window each one is compared with, and how much
+    more each feature stands out than in that one."""
+
+    blocks: Blocks
+    lexicon: Lexicon
+    before: Tensor
+    pairs: Pairs
+    grown: Tensor
+
+    @property
+    def change(self) -> Tensor:
+        """How each feature changed in each pair [P, F], in the feature's own unit."""
+        values = self.blocks.windows.values
+        return values[self.pairs.later] - values[self.pairs.earlier]
+
+
+def _scene(pipeline: Pipeline, windows: Windows, lexicon: Lexicon, fitted: Statistics | None) -> Scene:
+    import torch
+
+    group = torch.zeros_like(windows.session)  # one recording is one session, one subject, one group
     normalized = pipeline.normalized(windows, group, found=fitted)
-    blocks = Blocks(pipeline, windows, [model.lexicon] * len(windows.sessions), normalized)
     before = _before(windows, pipeline.config.windows.stride())
     own = statistics(windows, group)
-    grown = growth(windows, own, group, pipeline.resolution(windows), before.to(windows.values.device)).cpu()
-    pairs = _pairs(windows, before, pipeline.config.windows.stride())
-    found = {target: _probability(model, pipeline, target, blocks, pairs) for target in targets or model.heads}
-    return _rows(blocks, grown, before.tolist(), pairs, found)
+    return Scene(
+        Blocks(pipeline, windows, [lexicon] * len(windows.sessions), normalized),
+        lexicon,
+        before,
+        _pairs(windows, before, pipeline.config.windows.stride()),
+        growth(windows, own, group, pipeline.resolution(windows), before.to(windows.values.device)).cpu(),
+    )
 
 
-def _windows(model: SavedModel, pipeline: Pipeline, recording: Recording) -> Windows:
+def _windows(pipeline: Pipeline, recording: Recording) -> Windows:
     path = recording.media or recording.session
     label = f"extract {', '.join(pipeline.config.run.extractors)}"
     with pipeline.runtime.report.task(label, len(pipeline.extractors)) as task:
@@ -94,10 +205,6 @@ def _windows(model: SavedModel, pipeline: Pipeline, recording: Recording) -> Win
         raise MediaError(
             path,
             f"no window of {length:g} s has enough valid frames (less than {pipeline.config.windows.min_valid:.0%})",
-        )
-    if windows.names != model.columns:
-        raise ModelError(
-            "the features of the installed extractors are not those the model was trained with; train again"
         )
     return windows
 
@@ -123,9 +230,9 @@ def _pairs(windows: Windows, before: Tensor, stride: int) -> Pairs:
     return Pairs(earlier=later - stride, later=later, label=nothing, change=nothing, dropped={})
 
 
-def _probability(model: SavedModel, pipeline: Pipeline, target: str, blocks: Blocks, pairs: Pairs) -> Tensor:
+def _probability(model: SavedModel, pipeline: Pipeline, target: str, scene: Scene) -> Tensor:
     head = model.heads[target]
-    delta, layout = differences(blocks.get(RECIPES[model.variant]), {}, pairs)
+    delta, layout = differences(scene.blocks.get(RECIPES[model.variant]), {}, scene.pairs)
     device = delta.device
     learner = pipeline.learner.component.from_state({name: value.to(device) for name, value in head.state.items()})
     probability: Tensor = learner.predict(head.columns.apply(delta, layout)[0]).probability
@@ -133,15 +240,15 @@ def _probability(model: SavedModel, pipeline: Pipeline, target: str, blocks: Blo
 
 
 def _rows(
-    blocks: Blocks, grown: Tensor, before: list[int], pairs: Pairs, found: dict[str, Tensor]
+    scene: Scene, found: Mapping[str, Tensor], reasons: Mapping[str, list[tuple[Reason, ...]]] | None = None
 ) -> list[WindowPrediction]:
-    windows, words = blocks.windows, blocks.wording
+    windows, words, lexicon = scene.blocks.windows, scene.blocks.wording, scene.lexicon
+    pairs, before, grown = scene.pairs, scene.before.tolist(), scene.grown
     row_of = {window: row for row, window in enumerate(pairs.later.tolist())}
     probabilities = {target: values.tolist() for target, values in found.items()}
-    lexicon = blocks.lexicons[0]
     salient = [set(words.cues[text]) for text in words.index.tolist()]
     state_of = [dict(zip(words.cues[text], words.states[text], strict=True)) for text in words.index.tolist()]
-    scores = blocks.saliency.score.cpu()
+    scores = scene.blocks.saliency.score.cpu()
     column = {name: place for place, name in enumerate(windows.names)}
     rows = []
     for window in range(len(windows)):
@@ -171,6 +278,9 @@ def _rows(
                 cues=tuple(sorted(cues, key=lambda cue: (-cue.growth, cue.feature))) if valid else (),
                 sentence=words.texts[int(words.index[window])] if valid else "",
                 dropped=int(words.dropped[window]),
+                reasons={target: listed[row_of[window]] for target, listed in (reasons or {}).items()}
+                if window in row_of
+                else {},
             )
         )
     return rows

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lasca_core.contract.lexicon import Anchors, Lexicon
+    from lasca_core.contract.lexicon import Lexicon
 
 Embed = Callable[[Sequence[str]], "Tensor"]
 """Texts [N] -> vectors float32 [N, D]."""
@@ -27,7 +27,7 @@ FEWEST_FEATURES = 3
 LEAST_AGREEMENT = 0.5
 """Cronbach's alpha of the phrasings below which the lexicon is taken not to know."""
 GREATEST_CHANCE = 0.1
-"""Share of arbitrary axes with as much spread above which the lexicon is taken not to know."""
+"""Share of arbitrary axes with more spread above which the lexicon is taken not to know."""
 _ARBITRARY_AXES = 500
 _SPREAD = "_std"
 
@@ -47,16 +47,31 @@ def read_knowledge(
     chosen = torch.tensor(spoken, dtype=torch.bool, device=meaning.device)
     weight = torch.zeros(len(names), device=meaning.device)
     agreement = 0.0
-    if anchors is not None and sum(spoken) >= FEWEST_FEATURES:
+    doubt = _missing(lexicon, target, sum(spoken))
+    if anchors is not None and not doubt:
         high, low = embed(anchors.high), embed(anchors.low)
         agreement, chance = _judge(meaning[chosen], high, low, generator)
-        if agreement >= LEAST_AGREEMENT and chance <= GREATEST_CHANCE:
+        if agreement < LEAST_AGREEMENT:
+            doubt = f"different phrasings of what {target} is do not agree (Cronbach's alpha {agreement:.2f})"
+        elif chance > GREATEST_CHANCE:
+            doubt = f"its words differ no more in {target} than in anything else ({chance:.0%} of arbitrary axes)"
+        else:
             found = meaning[chosen] @ (high.mean(0) - low.mean(0))
             weight[chosen] = found / found.square().mean().sqrt().clamp(min=torch.finfo(found.dtype).tiny)
     unit = torch.nn.functional.normalize(meaning, dim=1)
     similarity = unit @ unit.T
     similarity.fill_diagonal_(1.0)  # also for a description that embeds to the mean itself
-    return Knowledge(weight, similarity, max(0.0, min(1.0, agreement)))
+    return Knowledge(weight, similarity, max(0.0, min(1.0, agreement)), doubt)
+
+
+def _missing(lexicon: Lexicon, target: str, spoken: int) -> str:
+    """What the lexicon lacks to speak of ``target``, or nothing."""
+    if target not in lexicon.anchors:
+        known = ", ".join(lexicon.anchors) or "none"
+        return f"lexicon {lexicon.id!r} has no anchors for {target} (it has: {known})"
+    if spoken < FEWEST_FEATURES:
+        return f"only {spoken} of these features speak of {target} in lexicon {lexicon.id!r}"
+    return ""
 
 
 def directions(lexicon: Lexicon, names: Sequence[str], embed: Embed) -> Tensor:
@@ -85,10 +100,11 @@ def _centred(values: Tensor) -> Tensor:
 
 
 def _judge(meaning: Tensor, high: Tensor, low: Tensor, generator: torch.Generator) -> tuple[float, float]:
-    """Agreement of the phrasings, and the chance of as much spread on an arbitrary axis.
+    """Agreement of the phrasings, and the chance of more spread on an arbitrary axis.
 
     Agreement is Cronbach's alpha, the phrasings being the items: the k-th high phrase with the k-th low one. An
-    arbitrary axis lies between the means of two random halves of all phrases (a permutation test).
+    arbitrary axis lies between the means of two random halves of all phrases (a permutation test); axes have unit
+    length, so that it is the descriptions' spread that counts and not how far the phrases lie apart.
     """
     import torch
 
@@ -99,11 +115,7 @@ def _judge(meaning: Tensor, high: Tensor, low: Tensor, generator: torch.Generato
     phrases = torch.cat([high, low])
     sides = torch.stack([torch.randperm(len(phrases), generator=generator) for _ in range(_ARBITRARY_AXES)])
     sign = torch.where(sides < len(high), 1 / len(high), -1 / len(low)).to(phrases)
-    spread = _centred(meaning @ (sign @ phrases).T).var(dim=0)
-    own = _centred(meaning @ (high.mean(0) - low.mean(0))).var()
-    return float(alpha), float((spread >= own).float().mean())
-
-
-def anchor_texts(anchors: Anchors) -> list[str]:
-    """All phrases of both ends."""
-    return [*anchors.high, *anchors.low]
+    arbitrary = torch.nn.functional.normalize(sign @ phrases, dim=1)
+    axis = torch.nn.functional.normalize(high.mean(0) - low.mean(0), dim=0)
+    spread, own = (meaning @ arbitrary.T).var(dim=0), (meaning @ axis).var()
+    return float(alpha), float((spread > own * (1 + 1e-4)).float().mean())

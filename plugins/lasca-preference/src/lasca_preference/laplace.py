@@ -16,20 +16,18 @@ _PRECISION = 1e-9
 
 @dataclass(frozen=True)
 class Fit:
-    """The approximate posterior: ``mean`` [K], ``covariance`` [K, K], and the log ``evidence`` of the labels."""
+    """The approximate posterior: ``mean`` [K] and ``covariance`` [K, K]."""
 
     mean: Tensor
     covariance: Tensor
-    evidence: float
 
 
 def fit_laplace(x: Tensor, label: Tensor, mean: Tensor, variance: Tensor, start: Tensor | None = None) -> Fit:
     """Posterior of the weights [K] for rows ``x`` [P, K] and ``label`` [P] in {0, 1}, all float64.
 
     The prior is N(mean [K], diag(variance [K])). The mode is found by Newton's method with halved steps, from ``start``
-    or the prior's mean; the loss is strictly convex, so there is one. The evidence is
-    log p(label | mode) + log prior(mode) + K/2 log 2 pi - 1/2 log |H| (MacKay 1992). Without rows the posterior is the
-    prior.
+    or the prior's mean; the loss is strictly convex, so there is one. The covariance is the inverse of the second
+    derivative there. Without rows the posterior is the prior.
     """
     precision = 1 / variance
     sign = 2 * label - 1
@@ -52,10 +50,7 @@ def fit_laplace(x: Tensor, label: Tensor, mean: Tensor, variance: Tensor, start:
             size /= 2
         w = w - size * step
         loss = loss_at(w)
-    root = _cholesky(x, (x @ w).sigmoid(), precision)
-    log_determinant = 2 * root.diagonal().log().sum()
-    evidence = -loss + precision.log().sum() / 2 - log_determinant / 2
-    return Fit(w, torch.cholesky_inverse(root), float(evidence))
+    return Fit(w, torch.cholesky_inverse(_cholesky(x, (x @ w).sigmoid(), precision)))
 
 
 def _cholesky(x: Tensor, probability: Tensor, precision: Tensor) -> Tensor:
