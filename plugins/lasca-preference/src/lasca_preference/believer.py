@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from lasca_core.api import Knowledge, Problem
 
 _SCALES = (0.03, 0.1, 0.3, 1.0, 3.0)
-"""Values of s_f and s_t that are tried."""
+"""Values of s_f that are tried, and of s_t beside its usual one."""
 _SIMILARITIES = (0.0, 0.5)
 """Values of r that are tried."""
-_USUAL, _SPREAD = 1.0, 1.5
-"""Where s_f and s_t lie usually, and the spread of their logarithm: decides while there is hardly any label."""
+_USUAL, _ABSENT, _SPREAD = 1.0, 0.001, 1.5
+"""Where s_f and s_t lie usually, and the spread of their logarithm: decides while there is hardly any label. The first
+block is there to be learnt from; another one is as good as absent until the labels ask for it."""
 _FOLDS = 5
 _ROUNDS = 2
 _FEATURES = "features"
@@ -94,11 +95,12 @@ class Strength:
     @classmethod
     def usual(cls, problem: Problem) -> Strength:
         """Before anything is known."""
-        return cls((_USUAL,) * len(problem.blocks))
+        return cls(tuple(_ABSENT if number else _USUAL for number in range(len(problem.blocks))))
 
-    def log_prior(self) -> float:
+    def log_prior(self, usual: Strength) -> float:
         """Log density of the scales, up to a constant."""
-        return -sum(math.log(scale / _USUAL) ** 2 for scale in self.scales) / (2 * _SPREAD**2)
+        ratios = (scale / other for scale, other in zip(self.scales, usual.scales, strict=True))
+        return -sum(math.log(ratio) ** 2 for ratio in ratios) / (2 * _SPREAD**2)
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def choose_strength(problem: Problem, gain: float, doubt: float) -> tuple[Streng
 
     Every strength is judged after calibration: by how well it ranks, and not by how certain it is.
     """
-    folds = _grouped(problem)
+    folds, usual = _grouped(problem), Strength.usual(problem)
     label = problem.label.double()
     designs = {r: make_design(problem, r, gain, doubt) for r in (_SIMILARITIES if speaks(problem) else (0.0,))}
     columns = {r: problem.delta.double() @ design.basis for r, design in designs.items()}
@@ -190,14 +192,15 @@ def choose_strength(problem: Problem, gain: float, doubt: float) -> tuple[Streng
                 modes[strength.similarity, number] = fit.mean
                 logits[held] = moderated(x[held], fit.mean, fit.covariance)
             factor, fitness = calibrate(logits, label)
-            known[strength] = (fitness + strength.log_prior(), factor, factor * logits)
+            known[strength] = (fitness + strength.log_prior(usual), factor, factor * logits)
         return known[strength][0]
 
-    best = Strength.usual(problem)
+    best = usual
     for _ in range(_ROUNDS):
         before = best
         for block in range(len(problem.blocks)):
-            best = max((_with_scale(best, block, scale) for scale in _SCALES), key=merit)
+            tried = dict.fromkeys((usual.scales[block], *_SCALES))
+            best = max((_with_scale(best, block, scale) for scale in tried), key=merit)
         best = max((replace(best, similarity=r) for r in designs), key=merit)
         if best == before:
             break
