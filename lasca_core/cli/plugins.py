@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lasca_core.testing.suite import Result
 
 
-@click.group(short_help="List the installed plugins and what they offer.")
+@click.group(short_help="List, show, check and begin plugins.")
 @common_options
 def plugins() -> None:
     """List the installed plugins and what they offer, check them, and begin a new one."""
@@ -144,8 +144,9 @@ def check(
 ) -> None:
     """Check that plugins keep their promises: NAMES are distributions, plugins or components (default: all).
 
-    One line for each promise. What needs weights that are not in the cache is skipped and says so; nothing is fetched.
-    Exit code 2 if a check fails. The same checks in pytest: lasca_core.testing.parametrize_with_checks.
+    One line for each promise; without NAMES, those that are kept are counted. Nothing is fetched: what needs weights
+    that are not in the cache is skipped and says so. Exit code 2 if a check fails. The same checks in pytest:
+    lasca_core.testing.parametrize_with_checks.
 
     \b
     lasca plugins check lasca-gaze
@@ -163,40 +164,46 @@ def check(
     bench = Bench(cache=runtime.cache, device=str(runtime.device), media=media)
     checks = collect_checks(settings.registry, names, options=options, bench=bench)
     results = []
-    with runtime.report.task(f"run {len(checks)} checks", len(checks)) as task:
-        for one in checks:
-            results.append(one.run())
-            task.advance()
+    for one in checks:
+        runtime.report.note(
+            f"checking {one.subject} ..."
+        )  # no bar: what it draws would count as printed by a component
+        results.append(one.run())
     bench.close()
     if as_json:
         print_json([vars(result) for result in results])
     else:
-        _print_results(results)
+        _print_results(results, short=not names)
     failed = [f"{result.subject} {result.check}" for result in results if result.outcome == "failed"]
     if failed:
         raise LascaError(f"{len(failed)} of {len(results)} checks failed: {', '.join(failed)}")
 
 
-def _print_results(results: Sequence[Result]) -> None:
+def _print_results(results: Sequence[Result], short: bool) -> None:
     for subject in dict.fromkeys((result.plugin, result.subject) for result in results):
         own = [result for result in results if (result.plugin, result.subject) == subject]
-        print_table(("check", "result"), _rows(own), title=f"{subject[1]} ({subject[0]})")
+        print_table(("check", "result"), _rows(own, short), title=f"{subject[1]} ({subject[0]})")
         click.echo()
     counts = Counter(result.outcome for result in results)
     parts = [f"{counts[outcome]} {outcome}" for outcome in ("passed", "skipped", "failed")]
     click.echo(f"{len(results)} checks: {', '.join(parts)}")
 
 
-def _rows(results: Sequence[Result]) -> Iterator[tuple[str, str]]:
-    """One row a check; those that were skipped for one and the same reason share a row."""
-    skipped: dict[str, list[str]] = {}
+def _rows(results: Sequence[Result], short: bool) -> Iterator[tuple[str, str]]:
+    """One row a check; those that were skipped for one and the same reason share a row, and in ``short`` those that
+    passed do too."""
+    shared: dict[str, list[str]] = {}
     for result in results:
-        if result.outcome == "skipped":
-            skipped.setdefault(result.message, []).append(result.check)
+        if result.outcome == "failed":
+            yield result.check, f"FAILED: {result.message}"
+        elif result.outcome == "skipped":
+            shared.setdefault(f"skipped: {result.message}", []).append(result.check)
+        elif short:
+            shared.setdefault("passed", []).append(result.check)
         else:
-            yield result.check, "passed" if result.outcome == "passed" else f"FAILED: {result.message}"
-    for reason, names in skipped.items():
-        yield names[0] if len(names) == 1 else f"{len(names)} others", f"skipped: {reason}"
+            yield result.check, "passed"
+    for what, names in shared.items():
+        yield names[0] if len(names) == 1 else f"{len(names)} checks", what
 
 
 @plugins.command()

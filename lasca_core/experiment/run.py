@@ -72,7 +72,7 @@ def run(config: Config, registry: Registry, runtime: HostRuntime, output: Path, 
         runtime = replace(runtime, seed=config.run.seed)  # the configuration is what reproduces a run
     values = config.values_for("dataset", config.run.dataset)
     dataset = build_component(registry, runtime, "dataset", config.run.dataset, values)
-    config = with_ready_features(config, dataset)
+    config = _without_absent_controls(with_ready_features(config, dataset), registry, runtime)
     pipeline = Pipeline(config, registry, runtime, ready=ready_extractors(dataset, runtime))
     _introduce(pipeline, dataset)
     with pipeline.stage("dataset"):
@@ -108,6 +108,21 @@ def run(config: Config, registry: Registry, runtime: HostRuntime, output: Path, 
         observers.tell("lasca_run_finished", error=error)
     artifacts.point_latest(folder)
     return Finished(folder, record, evaluation.metrics)
+
+
+def _without_absent_controls(config: Config, registry: Registry, runtime: HostRuntime) -> Config:
+    """Without the variants that need a component which is not installed, where the person asked for none by name."""
+    if "variants" in config.evaluate.model_fields_set:
+        return config
+    needed = {"lexicon": (config.evaluate.control, ("names", "zero-shot-names")),
+              "learner": (config.run.zero_shot, ("zero-shot", "zero-shot-names", "zero-shot-shuffled"))}  # fmt: skip
+    lost: list[str] = []
+    for kind, (name, variants) in needed.items():
+        if all(registered.spec.name != name for registered in registry.all(kind)):
+            lost += [variant for variant in config.evaluate.variants if variant in variants]
+            runtime.report.note(f"{kind} {name} is not installed: {', '.join(variants)} are left out")
+    kept = tuple(variant for variant in config.evaluate.variants if variant not in lost)
+    return replace(config, evaluate=config.evaluate.model_copy(update={"variants": kept}))
 
 
 def _introduce(pipeline: Pipeline, dataset: Built) -> None:

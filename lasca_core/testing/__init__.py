@@ -1,4 +1,23 @@
-"""What a plugin's tests need: an isolated runtime, a registry of given modules, and the usual small inputs."""
+"""What a plugin's tests need: conformance checks of every kind, an isolated runtime, registries, small inputs.
+
+The whole conformance test of a plugin::
+
+    from lasca_core.testing import parametrize_with_checks
+
+    @parametrize_with_checks("lasca-gaze")      # the distribution's name, as in pyproject.toml
+    def test_conformance(check):
+        check()
+
+The same outside pytest: ``lasca plugins check lasca-gaze``. What the checks look for is written in
+``lasca_core.testing.checks``, one function a promise. Two optional attributes of a component are read by the checks
+alone:
+
+``example_options(folder)``, a classmethod
+    Options to check with, where the defaults do not do (a dataset needs a path). It may write small files into
+    ``folder``.
+``promises``, a frozenset of strings
+    What the component promises beyond its protocol: ``"antisymmetric"`` for a learner whose P(d) is 1 - P(-d).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +27,34 @@ from types import ModuleType
 
 from lasca_core.host.plugins import PluginInfo, Registry, discover
 from lasca_core.host.runtime import HostRuntime, SilentReporter
+from lasca_core.testing.outcome import BrokenPromiseError
+from lasca_core.testing.site import Site
+from lasca_core.testing.suite import Check, Result, collect_checks, parametrize_with_checks
+from lasca_core.testing.synthetic import (
+    make_problem,
+    make_salience,
+    make_session,
+    make_trace,
+    make_track,
+    write_recording,
+)
 
-__all__ = ["make_registry", "make_runtime"]
+__all__ = [
+    "BrokenPromiseError",
+    "Check",
+    "Result",
+    "Site",
+    "collect_checks",
+    "make_problem",
+    "make_registry",
+    "make_runtime",
+    "make_salience",
+    "make_session",
+    "make_trace",
+    "make_track",
+    "parametrize_with_checks",
+    "write_recording",
+]
 
 
 def make_runtime(cache: Path, *, device: str = "cpu", seed: int = 0, offline: bool = True) -> HostRuntime:

@@ -189,14 +189,15 @@ def test_the_gradient_is_autograds() -> None:
     x = torch.randn(3, 10, 7, generator=generator, dtype=torch.float64)
     label = (torch.rand(3, 10, generator=generator) > 0.5).double()
     counts = torch.tensor([10.0, 6.0, 1.0], dtype=torch.float64)
+    offset = torch.randn(3, 10, generator=generator, dtype=torch.float64)
     for r, count in enumerate([10, 6, 1]):  # written for one network at a time, without padding
-        logits = network.logits(flat[r : r + 1], x[r : r + 1, :count])[0]
+        logits = network.logits(flat[r : r + 1], x[r : r + 1, :count])[0] + offset[r, :count]
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, label[r, :count], reduction="sum")
         penalty = sum(weights.square().sum() for weights, _ in network.layers(flat[r : r + 1]))
         ((loss + 0.7 / 2 * penalty) / count).backward()
     slope = torch.empty_like(flat)
     with torch.no_grad():
-        network.gradient(flat, x, label, counts, 0.7, out=slope)
+        network.gradient(flat, x, label, counts, 0.7, slope, offset)
     torch.testing.assert_close(slope, flat.grad, rtol=1e-10, atol=1e-12)
 
 

@@ -56,7 +56,8 @@ def fit_laplace(x: Tensor, label: Tensor, mean: Tensor, variance: Tensor, start:
 def _cholesky(x: Tensor, probability: Tensor, precision: Tensor) -> Tensor:
     """Root of the loss's second derivative [K, K]."""
     curvature = (x.T * (probability * (1 - probability))) @ x
-    return torch.linalg.cholesky(curvature + precision.diag())
+    root: Tensor = torch.linalg.cholesky(curvature + precision.diag())
+    return root
 
 
 def moderated(x: Tensor, mean: Tensor, covariance: Tensor) -> Tensor:

@@ -9,8 +9,7 @@ import torch
 from torch.nn.functional import softplus
 
 from lasca_core.api import Component, ModelError, Scores
-from lasca_preference.mlp import require_width
-from lasca_preference.split import require_both_directions
+from lasca_preference.split import require_both_directions, require_width
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +26,9 @@ class Logistic(Component):
 
     For the same reason mirrored pairs would say nothing new here.
     """
+
+    promises = frozenset({"antisymmetric"})
+    """What the conformance kit may check besides: swapping two windows swaps the answer."""
 
     def fit_many(self, problems: Sequence[Problem]) -> list[Model]:
         """One model for each problem. Raises ``DatasetError`` for one without pairs or with one direction only."""

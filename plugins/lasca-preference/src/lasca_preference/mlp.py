@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from lasca_core.api import Component, ModelError, Scores
 from lasca_preference.network import Network
-from lasca_preference.split import FEWEST_GROUPS, FEWEST_PAIRS, require_both_directions
-from lasca_preference.training import scores, train
+from lasca_preference.options import PriorOptions
+from lasca_preference.prior import Prior, PriorModel
+from lasca_preference.split import FEWEST_GROUPS, FEWEST_PAIRS, require_both_directions, require_width
+from lasca_preference.training import scores, split_of, train
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,21 +25,53 @@ _ELEMENTS_AT_ONCE = 2**28
 """Numbers in the differences of problems that are trained together on a GPU (1 GiB)."""
 
 
+_SEEDS = 1_000_003
+"""Between the seeds of an ensemble's members, so that they are no other run's."""
+
+
 class Mlp(Component):
     """Trains networks one after the other on a CPU, which is busy with one, and together on a GPU, which is not."""
+
+    @property
+    def promises(self) -> frozenset[str]:
+        """What the conformance kit may check besides: swapping two windows swaps the answer, if the option says so."""
+        return frozenset({"antisymmetric"} if self.options.antisymmetric else ())
 
     def fit_many(self, problems: Sequence[Problem]) -> list[Model]:
         """One network for each problem. Raises ``DatasetError`` for one without pairs or with one direction only."""
         for problem in problems:
             require_both_directions(problem)
-        models: dict[int, Model] = {}
-        for indices in self._together(problems):
-            trained = train([problems[index] for index in indices], self.options, self.runtime.device)
-            network = Network(problems[indices[0]].delta.shape[1], self.options.hidden)
-            for index, weights, held_by in zip(indices, trained.weights, trained.held_by, strict=True):
-                models[index] = MlpModel(network, weights.clone(), self.options.antisymmetric)
+        members = [
+            replace(problem, seed=problem.seed + number * _SEEDS)
+            for problem in problems
+            for number in range(self.options.ensemble)
+        ]
+        priors = [self._prior(problem) for problem in members] if self.options.prior else None
+        weights: dict[int, Tensor] = {}
+        for indices in self._together(members):
+            chosen = [members[index] for index in indices]
+            offsets = None
+            if priors is not None:
+                offsets = [_logits(priors[index], problem) for index, problem in zip(indices, chosen, strict=True)]
+            trained = train(chosen, self.options, self.runtime.device, offsets)
+            for index, found, held_by in zip(indices, trained.weights, trained.held_by, strict=True):
+                weights[index] = found.clone()
                 self._say(held_by)
-        return [models[index] for index in range(len(problems))]
+        models: list[Model] = []
+        for number, problem in enumerate(problems):
+            own = range(number * self.options.ensemble, (number + 1) * self.options.ensemble)
+            network = Network(problem.delta.shape[1], self.options.hidden)
+            stack = torch.stack([weights[index] for index in own])
+            mine = [priors[index] for index in own] if priors is not None else []
+            models.append(MlpModel(network, stack, self.options.antisymmetric, mine))
+        return models
+
+    def _prior(self, problem: Problem) -> PriorModel:
+        """What is known before the network learns, from the rows it is trained on: those held out stay unseen."""
+        rows, _, _, _ = split_of(problem, self.options)
+        rows = rows.to(problem.delta.device)
+        known = replace(problem, delta=problem.delta[rows], label=problem.label[rows], group=problem.group[rows])
+        return Prior(PriorOptions.model_validate({}), self.runtime).fit(known)
 
     def from_state(self, state: Mapping[str, Tensor]) -> MlpModel:
         """The model that ``MlpModel.state`` described. Raises ``ModelError`` if it is not one."""
@@ -76,53 +111,74 @@ class Mlp(Component):
             )
 
 
-class MlpModel:
-    """A trained network: ``weights`` float32 [P] as ``Network`` orders them."""
+def _logits(model: PriorModel, problem: Problem) -> Tensor:
+    return model.logits(problem.delta)
 
-    def __init__(self, network: Network, weights: Tensor, antisymmetric: bool) -> None:
+
+class MlpModel:
+    """Trained networks whose logits are averaged: ``weights`` float32 [K, P], each row as ``Network`` orders them;
+    ``priors`` are the models to whose logits theirs are added, one for each, or none."""
+
+    def __init__(
+        self, network: Network, weights: Tensor, antisymmetric: bool, priors: Sequence[PriorModel] = ()
+    ) -> None:
         self.network = network
         self.weights = weights
         self.antisymmetric = antisymmetric
-        self.parameters = network.parameters
+        self.priors = list(priors)
+        self.parameters = len(weights) * network.parameters + sum(prior.parameters for prior in priors)
 
     def predict(self, delta: Tensor) -> Scores:
         """Probability of a rise for differences float32 [P, D]."""
         require_width(delta, self.network.inputs)
         delta = delta.to(self.weights.device)
-        return Scores(scores(self.network, self.weights[None], delta[None], self.antisymmetric)[0].sigmoid())
+        shared = delta.expand(len(self.weights), *delta.shape)
+        logits = scores(self.network, self.weights, shared, self.antisymmetric).mean(dim=0)
+        if self.priors:
+            logits = logits + torch.stack([prior.logits(delta) for prior in self.priors]).mean(dim=0)
+        return Scores(logits.sigmoid())
 
     def state(self) -> dict[str, Tensor]:
-        """``weight_i`` [inputs, outputs] and ``bias_i`` [outputs] of each layer i, and ``antisymmetric``, a flag."""
+        """``weight_i`` [K, inputs, outputs] and ``bias_i`` [K, outputs] of each layer i; ``antisymmetric``, a flag; and
+        the state of prior k as ``prior_k/...``."""
         state = {"antisymmetric": torch.tensor(self.antisymmetric)}
-        for depth, (weights, biases) in enumerate(self.network.layers(self.weights[None])):
-            state[f"weight_{depth}"] = weights[0].clone()
-            state[f"bias_{depth}"] = biases[0, 0].clone()
+        for depth, (weights, biases) in enumerate(self.network.layers(self.weights)):
+            state[f"weight_{depth}"] = weights.clone()
+            state[f"bias_{depth}"] = biases[:, 0].clone()
+        for number, prior in enumerate(self.priors):
+            state.update({f"prior_{number}/{name}": value for name, value in prior.state().items()})
         return state
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor], device: torch.device) -> MlpModel:
         """The model that ``state`` described, on ``device``."""
-        depth = sum(name.startswith("weight_") for name in state)
+        told = {name: value for name, value in state.items() if name.startswith("prior_")}
+        own = {name: value for name, value in state.items() if name not in told}
+        depth = sum(name.startswith("weight_") for name in own)
         wanted = {"antisymmetric", *(f"{part}_{i}" for part in ("weight", "bias") for i in range(depth))}
-        if not depth or set(state) != wanted:
+        if not depth or set(own) != wanted:
             raise ModelError(
-                f"the saved mlp holds {', '.join(sorted(state)) or 'nothing'}: it is incomplete; train it again"
+                f"the saved mlp holds {', '.join(sorted(own)) or 'nothing'}: it is incomplete; train it again"
             )
-        widths = [state[f"weight_{i}"].shape[0] for i in range(depth)]
+        widths = [own[f"weight_{i}"].shape[-2] for i in range(depth)]
         network = Network(widths[0], tuple(widths[1:]))
+        members = len(own["weight_0"])
         for i, (fan_in, fan_out) in enumerate(network.shapes):
-            if state[f"weight_{i}"].shape != (fan_in, fan_out) or state[f"bias_{i}"].shape != (fan_out,):
+            shapes = own[f"weight_{i}"].shape, own[f"bias_{i}"].shape
+            if shapes != ((members, fan_in, fan_out), (members, fan_out)):
                 raise ModelError(
                     f"the saved mlp's layer {i} does not fit its neighbours: it is damaged; train it again"
                 )
-        parts = [state[f"{part}_{i}"].flatten() for i in range(depth) for part in ("weight", "bias")]
-        return cls(network, torch.cat(parts).to(device, torch.float32), bool(state["antisymmetric"]))
-
-
-def require_width(delta: Tensor, columns: int) -> None:
-    """Raise ``ModelError`` unless ``delta`` is [P, columns]."""
-    if delta.ndim != 2 or delta.shape[1] != columns:
-        raise ModelError(
-            f"the model was trained on {columns} columns but is given differences of shape {list(delta.shape)}; "
-            "use the extractors, the encoder and the variant it was trained with"
-        )
+        parts = [own[f"{part}_{i}"].flatten(1) for i in range(depth) for part in ("weight", "bias")]
+        weights = torch.cat(parts, dim=1).to(device, torch.float32)
+        priors = [
+            PriorModel.from_state(
+                {name.removeprefix(f"prior_{number}/"): value for name, value in told.items()
+                 if name.startswith(f"prior_{number}/")},
+                device,
+            )
+            for number in range(len({name.partition("/")[0] for name in told}))
+        ]  # fmt: skip
+        if priors and len(priors) != members:
+            raise ModelError(f"the saved mlp holds {members} networks and {len(priors)} priors; train it again")
+        return cls(network, weights, bool(own["antisymmetric"]), priors)

@@ -49,28 +49,32 @@ class Network:
             views.append((weights, flat[:, None, end:start]))
         return views
 
-    def initial(self, generator: torch.Generator) -> Tensor:
+    def initial(self, generator: torch.Generator, *, silent: bool = False) -> Tensor:
         """Random parameters float32 [P]: uniform within sqrt(6 / (inputs + outputs)) of zero (Glorot & Bengio 2010),
-        biases too, as scikit-learn draws them for ReLU."""
+        biases too, as scikit-learn draws them for ReLU. A ``silent`` network's last layer is 0, and so is its logit."""
         parts = []
         for fan_in, fan_out in self.shapes:
             bound = math.sqrt(6 / (fan_in + fan_out))
             parts.append((torch.rand((fan_in + 1) * fan_out, generator=generator) * 2 - 1) * bound)
+        if silent:
+            parts[-1].zero_()
         return torch.cat(parts)
 
     def logits(self, flat: Tensor, x: Tensor) -> Tensor:
         """Parameters [R, P] and inputs [R, B, D] -> logits [R, B]."""
         return self._forward(self.layers(flat), x)[-1][..., 0]
 
-    def gradient(self, flat: Tensor, x: Tensor, label: Tensor, counts: Tensor, alpha: float, out: Tensor) -> None:
+    def gradient(
+        self, flat: Tensor, x: Tensor, label: Tensor, counts: Tensor, alpha: float, out: Tensor, offset: Tensor
+    ) -> None:
         """Write into ``out`` [R, P] the gradient of (log losses of the batch + alpha / 2 * |weights|^2) / its size.
 
         ``x`` [R, B, D]; ``label`` [R, B] in {0, 1}; ``counts`` [R]: only the first so many pairs of a batch exist, the
-        rest is padding.
+        rest is padding; ``offset`` [R, B] is added to the logits.
         """
         layers, slopes = self.layers(flat), self.layers(out)
         values = self._forward(layers, x)
-        error = (values[-1].sigmoid() - label[..., None]) / counts[:, None, None]
+        error = ((values[-1] + offset[..., None]).sigmoid() - label[..., None]) / counts[:, None, None]
         error *= torch.arange(x.shape[1], device=x.device)[:, None] < counts[:, None, None]
         for depth in reversed(range(len(layers))):
             weights, _ = layers[depth]

@@ -52,6 +52,14 @@ class MlpOptions(Options):
         False,
         description="score a difference d by half of f(d) - f(-d), so that P(d) = 1 - P(-d) exactly; otherwise by f(d)",
     )
+    ensemble: int = Field(
+        1, ge=1, le=100, description="networks with other first weights and batches, whose logits are averaged"
+    )
+    prior: bool = Field(
+        False,
+        description="learn only what the learner prior leaves open: its logit is added to the network's, which begins "
+        "at 0 and is drawn there by alpha",
+    )
 
 
 class LogisticOptions(Options):

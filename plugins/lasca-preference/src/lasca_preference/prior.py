@@ -19,7 +19,7 @@ import torch
 from lasca_core.api import Component, ModelError, Scores
 from lasca_preference.believer import Design, Trained, narrowed, speaks, train
 from lasca_preference.laplace import calibrate, moderated
-from lasca_preference.mlp import require_width
+from lasca_preference.split import require_width
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,15 +33,19 @@ _SHARES = (0.5, 0.25, 0.75, 0.0, 1.0)
 class Prior(Component):
     """Learns from as many labels as there are, beginning with none."""
 
+    promises = frozenset({"antisymmetric"})
+    """What the conformance kit may check besides: swapping two windows swaps the answer."""
+
     def fit_many(self, problems: Sequence[Problem]) -> list[Model]:
         """One model for each problem; one that has neither pairs nor knowledge says 1/2 throughout."""
-        return [self._fit(problem) for problem in problems]
+        return [self.fit(problem) for problem in problems]
 
     def from_state(self, state: Mapping[str, Tensor]) -> PriorModel:
         """The model that ``PriorModel.state`` described. Raises ``ModelError`` if it is not one."""
         return PriorModel.from_state(state, self.runtime.device)
 
-    def _fit(self, problem: Problem) -> PriorModel:
+    def fit(self, problem: Problem) -> PriorModel:
+        """The model for one problem."""
         width = problem.delta.shape[1]
         device = self.runtime.device
         if device.type == "mps":  # Metal has no float64
@@ -104,12 +108,16 @@ class PriorModel:
 
     def predict(self, delta: Tensor) -> Scores:
         """Probability of a rise for differences float32 [P, D], averaged over the experts' posteriors."""
+        return Scores(self.logits(delta).sigmoid())
+
+    def logits(self, delta: Tensor) -> Tensor:
+        """The pool's logits [P] for differences float32 [P, D]."""
         require_width(delta, self.width)
         logits = torch.zeros(len(delta), device=delta.device)
         for expert in self.experts:
             x = delta[:, : len(expert.basis)] @ expert.basis.to(delta)
             logits += expert.factor.to(delta) * moderated(x, expert.mean.to(delta), expert.covariance.to(delta))
-        return Scores(logits.sigmoid())
+        return logits
 
     def to(self, device: torch.device) -> PriorModel:
         """The same on ``device``."""

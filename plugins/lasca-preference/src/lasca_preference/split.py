@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lasca_core.api import DatasetError
+from lasca_core.api import DatasetError, ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,3 +65,12 @@ def hold_out(problem: Problem, fraction: float, generator: torch.Generator) -> t
 
 def _has_both(label: Tensor) -> bool:
     return bool((label == 0).any()) and bool((label == 1).any())
+
+
+def require_width(delta: Tensor, columns: int) -> None:
+    """Raise ``ModelError`` unless ``delta`` is [P, columns]."""
+    if delta.ndim != 2 or delta.shape[1] != columns:
+        raise ModelError(
+            f"the model was trained on {columns} columns but is given differences of shape {list(delta.shape)}; "
+            "use the extractors, the encoder and the variant it was trained with"
+        )

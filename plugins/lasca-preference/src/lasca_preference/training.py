@@ -55,34 +55,50 @@ def scores(network: Network, weights: Tensor, delta: Tensor, antisymmetric: bool
     return (logits - network.logits(weights, -delta)) / 2 if antisymmetric else logits
 
 
-def train(problems: Sequence[Problem], options: MlpOptions, device: torch.device) -> Trained:
-    """Train one network for each problem, all problems having equally many columns.
+def split_of(problem: Problem, options: MlpOptions) -> tuple[Tensor, Tensor, str, torch.Generator]:
+    """The rows a network is trained on, those held out and by what, as ``hold_out`` gives them, and the problem's
+    generator after that draw."""
+    generator = torch.Generator().manual_seed(problem.seed)
+    if options.early_stopping:
+        return *hold_out(problem, options.validation_fraction, generator), generator
+    return torch.arange(len(problem.label)), torch.empty(0, dtype=torch.int64), "none", generator
+
+
+def train(
+    problems: Sequence[Problem], options: MlpOptions, device: torch.device, offsets: Sequence[Tensor] | None = None
+) -> Trained:
+    """Train one network for each problem, all problems having equally many columns. ``offsets`` [P] for each problem
+    are logits to which the network's is added: it then begins at 0, and may stay there.
 
     Each problem draws its split, its first weights and its batches from a generator of its own, so that a network does
     not depend on which others are trained beside it, beyond rounding. A network that stops leaves the stack.
     """
-    return _Stack(problems, options, device).train()
+    return _Stack(problems, options, device, offsets).train()
 
 
 class _Stack:
     """The networks still in training, the one with most examples first, so that in every step of an epoch those that
     have examples left are the first ones."""
 
-    def __init__(self, problems: Sequence[Problem], options: MlpOptions, device: torch.device) -> None:
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        options: MlpOptions,
+        device: torch.device,
+        offsets: Sequence[Tensor] | None,
+    ) -> None:
         self.options = options
         self.network = Network(problems[0].delta.shape[1], options.hidden)
         self.delta = torch.cat([problem.delta.to(device) for problem in problems])
         self.label = torch.cat([problem.label.to(device) for problem in problems])
         self.device = device
+        self.offset = torch.zeros_like(self.label) if offsets is None else torch.cat(list(offsets)).to(device)
         runs = []
         first_weights = []
         offset = 0
         for index, problem in enumerate(problems):
-            generator = torch.Generator().manual_seed(problem.seed)
-            rows, held, held_by = torch.arange(len(problem.label)), torch.empty(0, dtype=torch.int64), "none"
-            if options.early_stopping:
-                rows, held, held_by = hold_out(problem, options.validation_fraction, generator)
-            first_weights.append(self.network.initial(generator))
+            rows, held, held_by, generator = split_of(problem, options)
+            first_weights.append(self.network.initial(generator, silent=offsets is not None))
             size = len(rows) * (2 if options.mirror else 1)
             runs.append(_Run(generator, rows + offset, held + offset, held_by, size, index))
             offset += len(problem.label)
@@ -93,6 +109,9 @@ class _Stack:
         self.mean = torch.zeros_like(self.weights)
         self.square = torch.zeros_like(self.weights)
         self.slope = torch.empty_like(self.weights)
+        if offsets is not None:  # to learn nothing is a candidate too
+            for run, score in zip(self.runs, self._accuracy(), strict=True):
+                run.best = -1.0 if score is None else score
 
     def train(self) -> Trained:
         """Run all epochs."""
@@ -119,9 +138,10 @@ class _Stack:
             way = sign[:active, step, :longest]
             x = self.delta[rows].mul_(way[..., None])
             label = 0.5 + way * (self.label[rows] - 0.5)
+            offset = way * self.offset[rows]
             slope = self.slope[:active]
             self.network.gradient(
-                self.weights[:active], x, label, counts_here[:active, step], self.options.alpha, out=slope
+                self.weights[:active], x, label, counts_here[:active, step], self.options.alpha, slope, offset
             )
             self._descend(slope, rates[:active, step, None], guards[:active, step, None])
 
@@ -191,7 +211,7 @@ class _Stack:
         rows = torch.stack([torch.nn.functional.pad(run.held, (0, most - len(run.held))) for run in self.runs])
         rows = rows.to(self.device)
         logits = scores(self.network, self.weights, self.delta[rows], self.options.antisymmetric)
-        right = ((logits > 0) == (self.label[rows] > 0.5)).cpu()
+        right = ((logits + self.offset[rows] > 0) == (self.label[rows] > 0.5)).cpu()
         return [
             int(right[place, : len(run.held)].sum()) / len(run.held) if len(run.held) else None
             for place, run in enumerate(self.runs)

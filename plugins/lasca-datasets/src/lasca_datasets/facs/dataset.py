@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lasca_core.api import Component, Field, Options, ReadyFeatures, Recording, Trace, Track
@@ -39,6 +40,11 @@ class Facs(Component):
 
     targets: tuple[str, ...] = ("valence", "arousal")
     options: FacsOptions
+
+    @classmethod
+    def example_options(cls, folder: Path) -> dict[str, int]:
+        """Options for the conformance kit: a few people."""
+        return {"people": 4, "segments": 8}
 
     def feature_sets(self) -> Mapping[str, ReadyFeatures]:
         """One set, ``au``: 20 units in py-feat's naming, in [0, 1]."""

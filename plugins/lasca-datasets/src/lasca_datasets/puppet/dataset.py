@@ -21,6 +21,11 @@ class Puppet(Component):
     targets: tuple[str, ...] = ("valence", "arousal")
     options: PuppetOptions
 
+    @classmethod
+    def example_options(cls, folder: Path) -> dict[str, str]:
+        """Options for the conformance kit: the smallest puppet."""
+        return {"size": "small"}
+
     @property
     def plan(self) -> Plan:
         """How many people and sessions there are, and how long."""

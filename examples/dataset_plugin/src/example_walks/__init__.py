@@ -1,0 +1,1 @@
+"""An example of a dataset of a third party."""

@@ -1,0 +1,1 @@
+"""An example of an encoder of a third party."""

@@ -1,0 +1,1 @@
+"""An example of an extractor of a third party."""

@@ -1,0 +1,1 @@
+"""An example of a learner of a third party."""

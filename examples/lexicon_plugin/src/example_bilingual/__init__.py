@@ -1,0 +1,1 @@
+"""An example of a lexicon of a third party."""

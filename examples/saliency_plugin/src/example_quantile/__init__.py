@@ -1,0 +1,1 @@
+"""An example of a saliency method of a third party."""
