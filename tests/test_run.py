@@ -355,3 +355,19 @@ def test_observers_see_a_run_and_cannot_break_it(tmp_path: Path, toy: ModuleType
     assert {"extract", "windows", "train"} <= set(seen)
     assert len(seen) == len(set(seen)), "each stage is told of once"
     assert any("an observer's mistake" in warning for warning in runtime.report.warnings)  # type: ignore[attr-defined]
+
+
+def test_a_control_that_is_not_installed_is_left_out_unless_it_was_asked_for(tmp_path: Path, toy: ModuleType) -> None:
+    registry = make_registry(toy)
+    chosen = {"dataset": "toyland", "extractors": ("toy",), "encoder": "hashing", "lexicon": "names"}
+    config = resolve(chosen=chosen, assignments=["evaluate.control=nowhere", "run.zero_shot=nobody"])
+    runtime = make_runtime(tmp_path / "cache")
+    finished = run(config, registry, runtime, tmp_path / "runs", [])
+    variants = finished.metrics["targets"]["valence"]["variants"]
+    assert {"features", "fused", "shuffled"} <= set(variants)
+    assert not {"names", "zero-shot"} & set(variants)
+    notes = runtime.report.notes  # type: ignore[attr-defined]
+    assert "lexicon nowhere is not installed: names, zero-shot-names are left out" in notes
+    config = resolve(chosen=chosen, assignments=["evaluate.control=nowhere", "evaluate.variants=['names']"])
+    with pytest.raises(PluginError, match="no lexicon 'nowhere'"):
+        run(config, registry, runtime, tmp_path / "runs", [])

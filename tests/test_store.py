@@ -15,6 +15,7 @@ from typing import NoReturn
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from lasca_core.contract.errors import MediaError, StoreError
 from lasca_core.contract.types import Track
@@ -26,11 +27,11 @@ KEY = "ab" * 32
 OTHER = "cd" * 32
 
 
-def made(value: float = 0.5) -> Track:
+def made(value: float = 0.5, spans: torch.Tensor | None = None) -> Track:
     """A track of two features over three frames, one of them not valid."""
     values = torch.tensor([[value, 1.0], [0.0, 0.0], [0.25, -2.0]])
     times = torch.tensor([0.0, 1 / 3, 2 / 3], dtype=torch.float64)
-    return Track(("smile", "größe"), values, times, torch.tensor([True, False, True]), frozenset({"größe"}))
+    return Track(("smile", "größe"), values, times, torch.tensor([True, False, True]), frozenset({"größe"}), spans)
 
 
 def same(left: Track, right: Track) -> bool:
@@ -40,6 +41,10 @@ def same(left: Track, right: Track) -> bool:
         and getattr(left, name).dtype == getattr(right, name).dtype
         for name in ("values", "times", "valid")
     )
+    if left.spans is None or right.spans is None:
+        tensors &= left.spans is right.spans
+    else:
+        tensors &= torch.equal(left.spans, right.spans) and left.spans.dtype == right.spans.dtype
     return tensors and (left.names, left.signed) == (right.names, right.signed)
 
 
@@ -79,6 +84,22 @@ def test_a_track_without_frames_can_be_stored(store: Store) -> None:
     empty = Track(("smile",), torch.zeros(0, 1), torch.zeros(0, dtype=torch.float64), torch.zeros(0, dtype=torch.bool))
     store.track(KEY, lambda: empty)
     assert same(store.track(KEY, never)[0], empty)
+
+
+def test_rows_that_describe_stretches_of_time_keep_their_spans(store: Store) -> None:
+    spans = torch.tensor([3.0, 2.9999999, 1 / 3], dtype=torch.float64)
+    store.track(KEY, lambda: made(spans=spans))
+    assert same(store.track(KEY, never)[0], made(spans=spans))
+
+
+def test_an_entry_from_before_there_were_spans_is_read_as_frames(store: Store) -> None:
+    old = made()
+    tensors = {"values": old.values, "times": old.times, "valid": old.valid}
+    payload = save(tensors, metadata={"names": '["smile", "größe"]', "signed": '["größe"]'})
+    entry = store.root / "tracks" / KEY[:2] / f"{KEY}.track"
+    entry.parent.mkdir(parents=True)
+    entry.write_bytes(b"LASCA\0\0\1" + hashlib.sha256(payload).digest() + payload)
+    assert same(store.track(KEY, never)[0], old)
 
 
 def flip(content: bytes, place: int) -> bytes:

@@ -1,6 +1,8 @@
-"""Windows: where they lie, and the mean and spread of the valid frames in them."""
+"""Windows: where they lie, the mean and spread of the valid frames in them, and rows that describe them as a whole."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
@@ -9,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lasca_core.api import ContractError, Track, Windows
-from lasca_core.steps.windows import concatenate, coverage, cut, grid, summarise
+from lasca_core.api import ContractError, OptionError, Track, Windows
+from lasca_core.steps.windows import concatenate, coverage, cut, every, grid, require_suited, summarise
 
 
 def track(
@@ -21,6 +23,7 @@ def track(
     fps: float = 10.0,
     prefix: str = "f",
     signed: frozenset[str] = frozenset(),
+    spans: Tensor | None = None,
 ) -> Track:
     count, features = values.shape
     return Track(
@@ -29,7 +32,12 @@ def track(
         torch.arange(count, dtype=torch.float64) / fps if times is None else times,
         torch.ones(count, dtype=torch.bool) if valid is None else valid,
         signed,
+        spans,
     )
+
+
+def seconds(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def reference(
@@ -42,7 +50,8 @@ def reference(
     mean, std = (np.zeros((len(starts), values.shape[1])) for _ in range(2))
     share = np.zeros(len(starts))
     for window, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        inside = [frame for frame in range(len(times)) if start <= times[frame] < end and valid[frame]]
+        low, high = start - 1e-6, end - 1e-6  # a frame may be stamped a microsecond early
+        inside = [frame for frame in range(len(times)) if low <= times[frame] < high and valid[frame]]
         if inside:
             mean[window] = values[inside].astype(np.float64).mean(axis=0)
             std[window] = values[inside].astype(np.float64).std(axis=0)
@@ -122,6 +131,14 @@ def test_the_grid_holds_every_whole_window(duration: float, length: float, hop: 
     assert len(starts) == count
     torch.testing.assert_close(starts, torch.arange(count, dtype=torch.float64) * hop)
     torch.testing.assert_close(ends, starts + length)
+
+
+@pytest.mark.parametrize(("length", "hop"), [(3.0, 3.0), (0.7, 0.7), (1 / 3, 0.1)])
+def test_the_grid_without_end_begins_as_every_other(length: float, hop: float) -> None:
+    starts, ends = grid(200.0, length, hop)
+    assert list(itertools.islice(every(length, hop), len(starts))) == list(
+        zip(starts.tolist(), ends.tolist(), strict=True)
+    )
 
 
 def test_a_frame_stands_for_the_time_until_the_next_one_but_a_gap_for_four_usual_steps() -> None:
@@ -207,11 +224,100 @@ def test_overlapping_windows_begin_every_hop_and_hold_the_frames_of_their_own_ti
     assert found.values[:, 0].tolist() == [9.5, 14.5, 19.5, 24.5, 29.5, 34.5, 39.5]
 
 
+def test_a_frame_on_the_bound_of_two_windows_is_in_the_later_one_however_its_time_is_rounded() -> None:
+    values = torch.arange(1400.0)[:, None]
+    for times in (seconds(*(number / 10 for number in range(1400))), torch.arange(1400, dtype=torch.float64) * 0.1):
+        found = cut([track(values, times)], "s", length=0.7, hop=0.7)
+        assert found.values[:, 0].tolist() == [7.0 * window + 3 for window in range(200)]
+    early = cut([track(values[:6], seconds(0, 1, 2, 2.9999999, 4, 5))], "s", length=3.0, hop=3.0)
+    assert early.values[:, 0].tolist() == [1.0, 4.0]
+
+
 @pytest.mark.parametrize("frames", [0, 1, 5])
 def test_a_recording_shorter_than_a_window_has_none(frames: int) -> None:
     found = cut([track(torch.ones(frames, 2))], "s", length=3.0, hop=3.0)
     assert len(found) == 0
     assert found.values.shape == (0, 2)
+
+
+# --- rows that describe windows as a whole ----------------------------------------------------------------------------
+
+
+def test_a_row_with_a_span_stands_for_the_window_that_begins_and_ends_with_it_alone() -> None:
+    values = torch.tensor([[10.0], [11.0], [12.0], [13.0]])
+    rows = track(values, seconds(0, 2.9999999, 6.001, 8), spans=seconds(3, 3.0000001, 2.999, 3))
+    found = cut([rows], "s", length=3.0, hop=3.0)
+    assert found.starts.tolist() == [0.0, 3.0, 6.0]
+    assert found.values[:, 0].tolist() == [10.0, 11.0, 12.0]
+    assert found.valid.all()
+
+
+def test_overlapping_windows_are_described_by_their_own_rows_and_not_by_means_of_rows() -> None:
+    rows = track(torch.arange(9.0)[:, None], torch.arange(9) * 0.3, spans=torch.full((9,), 0.7).double())
+    found = cut([rows], "s", length=0.7, hop=0.3)
+    assert found.values[:, 0].tolist() == list(range(9))
+    assert cut([rows], "s", length=0.7, hop=0.6).values[:, 0].tolist() == [0.0, 2.0, 4.0, 6.0, 8.0]
+
+
+def test_a_window_without_a_valid_row_of_its_own_is_invalid_and_zero() -> None:
+    valid = torch.tensor([True, False, True, True])
+    rows = track(torch.ones(4, 2), seconds(0, 3, 6, 9.1), valid, spans=seconds(3, 3, 2.5, 3))
+    found = cut([rows], "s", length=3.0, hop=3.0, min_valid=0.0)
+    assert found.valid.tolist() == [True, False, False, False]
+    assert found.values.sum(dim=1).tolist() == [2.0, 0.0, 0.0, 0.0]
+
+
+def test_segments_of_very_different_lengths_are_described_by_their_own_rows() -> None:
+    segments = seconds(0, 90, 1, 1.5, 2, 2.25, 95, 155).reshape(4, 2)
+    rows = track(torch.arange(1.0, 4.0)[:, None], seconds(0, 1, 95), spans=seconds(90, 0.5, 60))
+    found = cut([rows], "s", length=3.0, hop=3.0, segments=segments)
+    assert found.values[:, 0].tolist() == [1.0, 2.0, 0.0, 3.0]
+    assert found.valid.tolist() == [True, True, False, True]
+    none = track(torch.ones(0, 1), spans=seconds())
+    assert not cut([none], "s", length=3.0, hop=3.0, segments=segments).valid.any()
+
+
+def test_ready_features_without_spans_may_have_one_row_a_segment_at_its_start() -> None:
+    segments = seconds(0, 0.3, 0.3, 90, 90.5, 91).reshape(3, 2)
+    rows = track(torch.arange(1.0, 4.0)[:, None], seconds(0, 0.1 + 0.2, 90.5))
+    found = cut([rows], "s", length=3.0, hop=3.0, segments=segments)
+    assert found.values[:, 0].tolist() == [1.0, 2.0, 3.0]
+    assert found.valid.all()
+
+
+def test_rows_say_how_far_windows_reach_also_where_there_is_a_single_one() -> None:
+    single = track(torch.full((1, 1), 7.0), seconds(0), spans=seconds(3))
+    assert cut([single], "s", length=3.0, hop=3.0).values.tolist() == [[7.0]]
+    assert len(cut([single], "s", length=5.0, hop=5.0)) == 0
+    face = track(torch.ones(70, 1), prefix="face")
+    voice = track(torch.ones(3, 1), seconds(0, 3, 6), spans=seconds(3, 3, 3), prefix="voice")
+    assert len(cut([face, voice], "s", length=3.0, hop=3.0)) == 2
+
+
+def test_rows_with_spans_have_no_spread_beside_them() -> None:
+    frames = track(torch.arange(60.0)[:, None], prefix="frame")
+    rows = track(torch.ones(2, 1), seconds(0, 3), spans=seconds(3, 3), prefix="row", signed=frozenset({"row0"}))
+    found = cut([rows, frames], "s", length=3.0, hop=3.0, statistic="mean+std")
+    assert found.names == ("row0", "frame0", "frame0_std")
+    assert found.signed == {"row0"}
+    assert found.values[:, :2].tolist() == [[1.0, 14.5], [1.0, 44.5]]
+
+
+def test_rows_suit_windows_if_any_is_as_long_as_one_of_them() -> None:
+    windows = cut([track(torch.ones(60, 1))], "s", length=3.0, hop=3.0)
+    segments = seconds(0, 90, 1, 1.5).reshape(2, 2)
+    varied = cut([track(torch.ones(60, 1))], "s", length=3.0, hop=3.0, segments=segments)
+    require_suited(track(torch.ones(2, 1), seconds(0, 3), spans=seconds(5, 2.999)), windows, "x")
+    require_suited(track(torch.ones(1, 1), spans=seconds(0.5)), varied, "x")
+    require_suited(track(torch.ones(2, 1)), windows, "x")  # frames suit any
+    require_suited(track(torch.ones(0, 1), spans=seconds()), windows, "x")  # says nothing
+    for spans, of, message in (
+        (seconds(5, 2.9), windows, "each row of x describes 2.9 to 5 s, and windows are of 3 s"),
+        (seconds(0.1, 90), windows, "each row of x describes 0.1 to 90 s, and windows are of 3 s"),
+        (seconds(3, 3), varied, "each row of x describes 3 s, and windows are of 0.5 to 90 s"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            require_suited(track(torch.ones(2, 1), seconds(0, 3), spans=spans), of, "x")
 
 
 # --- windows of several sessions --------------------------------------------------------------------------------------

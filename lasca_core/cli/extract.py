@@ -47,8 +47,9 @@ def extract(
 ) -> None:
     """Write OUTPUT/<name>.<extractor>.parquet for each MEDIA: columns time (seconds), valid, and one for each feature.
 
-    Where valid is false the features could not be measured (no face found) and are null. A file that cannot be read is
-    reported, the others are written, and the exit code is 2.
+    Where valid is false the features could not be measured (no face found) and are null. Features that describe a
+    stretch of time as a whole have a column span besides: the seconds from time on that a row describes. A file that
+    cannot be read is reported, the others are written, and the exit code is 2.
 
     \b
     lasca extract talk.mp4 --extractor blendshape --extractor mfcc
@@ -69,7 +70,8 @@ def extract(
         with runtime.report.task(f"extract {', '.join(extractors)}", len(media) * len(extractors)) as task:
             for path, name in zip(media, names, strict=True):
                 try:
-                    tracks = pipeline.tracks(Recording(session=name, subject="?", media=path, fps=fps), task)
+                    recording = Recording(session=name, subject="?", media=path, fps=fps)
+                    tracks = pipeline.tracks(recording, task, by_window=False)
                 except MediaError as error:
                     failed.append(error)
                     continue
@@ -84,7 +86,8 @@ def extract(
 
 
 def write_track(path: Path, track: Track) -> Path:
-    """A track as Parquet: time, valid, and a float32 column for each feature, null where it is not valid."""
+    """A track as Parquet: time, valid, span where it has spans, and a float32 column for each feature, null where it is
+    not valid."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -92,6 +95,8 @@ def write_track(path: Path, track: Track) -> Path:
 
     missing = ~track.valid.numpy()
     columns = {"time": track.times.numpy(), "valid": track.valid.numpy()}
+    if track.spans is not None:
+        columns["span"] = track.spans.numpy()
     columns.update(
         {name: pa.array(track.values[:, place].numpy(), mask=missing) for place, name in enumerate(track.names)}
     )

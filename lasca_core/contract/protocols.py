@@ -101,12 +101,27 @@ class Extractor(Protocol):
     """Optional. Range over a session, in the feature's unit, below which the feature does not really change (a
     blendshape that varies by a thousandth): normalisation does not blow such a range up to [0, 1]. Features that are
     not named have none."""
+    windowed: bool
+    """Optional, False where it is not stated. Whether each row describes a stretch of time as a whole and is not to be
+    averaged (statistics, such as openSMILE's functionals): a run then calls ``stream_windows`` instead of ``stream``.
+    It may depend on the options."""
 
     def stream(self, source: Source) -> Iterator[Track]:
         """Yield consecutive parts of the track in constant memory.
 
         Concatenated they are the offline result, whatever the batch sizes, so that live and offline agree. Raises
         ``MediaError`` when the recording lacks the stream the extractor needs.
+        """
+        ...
+
+    def stream_windows(self, source: Source, spans: Iterable[tuple[float, float]]) -> Iterator[Track]:
+        """Only where ``windowed``: one row for each of ``spans``, measured in exactly that stretch of the recording.
+
+        ``spans`` are starts and ends in seconds, in order of their starts, each at its own; they may overlap, differ in
+        length and go on without end: ask for no more of them than the recording holds. A row's time is its span's start
+        and ``Track.spans`` its length; what could not be measured is invalid. A span that the recording does not hold
+        (2 % of it may lack, because containers round their durations) has no row. Memory depends on the longest span,
+        not on the recording. Raises ``MediaError`` as ``stream`` does.
         """
         ...
 

@@ -143,6 +143,10 @@ class Track(_Tensors):
     the features could not be measured (no face found), in which case the values are 0 and mean nothing; ``names`` [F];
     ``signed`` the names whose zero or minimum does not mean "absent" (pose angles, MFCC), so that saliency must look at
     the distance from the person's usual value rather than at the size.
+
+    A row is a frame, a moment's measurement, unless there are ``spans`` float64 [T]: then each row describes as a whole
+    so many seconds from its time on, and rows may overlap. Frames are averaged over a window; a row with a span stands
+    for the window that begins and ends with it, and for no other.
     """
 
     names: tuple[str, ...]
@@ -150,6 +154,7 @@ class Track(_Tensors):
     times: Tensor
     valid: Tensor
     signed: frozenset[str] = frozenset()
+    spans: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check(len(set(self.names)) == len(self.names), self, "names must be distinct")
@@ -158,6 +163,10 @@ class Track(_Tensors):
         _check_mask(self.valid, self, "valid")
         _check_finite(self.times, self, "times")
         _check(bool((self.times.diff() > 0).all()), self, "times must be ascending, without repetition")
+        if self.spans is not None:
+            _check(self.spans.shape == self.times.shape, self, "spans must be [T]")
+            _check_finite(self.spans, self, "spans")
+            _check(bool((self.spans > 0).all()), self, "spans must be longer than 0 seconds")
         _check(self.signed <= set(self.names), self, "signed must be a subset of names")
         _check_finite(self.values, self, "values")
 
@@ -166,17 +175,20 @@ class Track(_Tensors):
 
     @staticmethod
     def concatenate(parts: Sequence[Track]) -> Track:
-        """One track from consecutive parts with equal names."""
+        """One track from consecutive parts with equal names, all of them of frames or all with spans."""
         import torch
 
         first = parts[0]
         _check(all(part.names == first.names for part in parts), first, "parts of one track must have equal names")
+        spans = [part.spans for part in parts if part.spans is not None]
+        _check(len(spans) in (0, len(parts)), first, "either all parts of one track have spans, or none has")
         return Track(
             first.names,
             torch.cat([part.values for part in parts]),
             torch.cat([part.times for part in parts]),
             torch.cat([part.valid for part in parts]),
             first.signed,
+            torch.cat(spans) if spans else None,
         )
 
 
@@ -362,12 +374,14 @@ class Knowledge(_Tensors):
     ``weight`` float32 [F]: how strongly a rise of the column by its standard deviation speaks for a rise of the target,
     with a root mean square of 1, or all 0 where the lexicon does not know; ``similarity`` float32 [F, F]: cosine
     similarity of the descriptions, positive semidefinite with a diagonal of 1; ``reliability`` in [0, 1]: how far
-    different phrasings of the anchors agree on the weights.
+    different phrasings of the anchors agree on the weights; ``doubt``: why the lexicon does not know, where it does
+    not.
     """
 
     weight: Tensor
     similarity: Tensor
     reliability: float
+    doubt: str = ""
 
     def __post_init__(self) -> None:
         _check(self.weight.ndim == 1, self, "weight must be [F]")

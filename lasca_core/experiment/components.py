@@ -109,7 +109,8 @@ _PROMISES: dict[str, tuple[str, ...]] = {
 
 def _check_protocol(registered: Registered, component: object) -> None:
     kind = registered.spec.kind
-    missing = [name for name in _PROMISES[kind] if not hasattr(component, name)]
+    promised = (*_PROMISES[kind], *(("stream_windows",) if getattr(component, "windowed", False) else ()))
+    missing = [name for name in promised if not hasattr(component, name)]
     if missing:
         raise ContractError(
             f"{kind} {registered.spec.name!r} of {registered.plugin} has no {', '.join(missing)}, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ from lasca_core.steps import wording
 from lasca_core.steps.knowledge import read_knowledge
 from lasca_core.steps.media import media_files, open_media
 from lasca_core.steps.normalize import Normalized, Statistics, normalize, statistics
-from lasca_core.steps.windows import cut
+from lasca_core.steps.windows import cut, every, require_suited
 
 if TYPE_CHECKING:
     import torch
@@ -54,6 +54,16 @@ class Stage:
     def info(self) -> StageInfo:
         """The record observers see."""
         return StageInfo(self.name, self.seconds, self.computed, self.stored)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Where the windows of a recording lie: start and end of each in seconds, perhaps without end; the same as JSON
+    values for a key; and what to say of a recording that holds none of them."""
+
+    spans: Iterable[tuple[float, float]]
+    key: object
+    lacking: str
 
 
 @dataclass
@@ -141,26 +151,40 @@ class Pipeline:
 
     # --- recording -> windows -----------------------------------------------------------------------------------------
 
-    def tracks(self, recording: Recording, task: Task | None = None) -> list[Track]:
+    def tracks(self, recording: Recording, task: Task | None = None, *, by_window: bool = True) -> list[Track]:
         """One track for each extractor: ready ones as they are, others from the store or extracted now.
 
+        Extractors that describe windows are given those of ``windows``, or choose their own if not ``by_window``.
         Raises ``MediaError`` naming the file if the recording cannot be read.
         """
         with self.stage("extract") as stage:
-            return [self._track(built, recording, stage, task) for built in self.extractors]
+            return [self._track(built, recording, stage, task, by_window) for built in self.extractors]
 
-    def _track(self, built: Built, recording: Recording, stage: Stage, task: Task | None) -> Track:
+    def _track(self, built: Built, recording: Recording, stage: Stage, task: Task | None, by_window: bool) -> Track:
         ready = recording.features.get(built.spec.name)
         if ready is not None:
             return _as_announced(ready, built, recording.session)
-        track, found = self._extracted(built, recording, task)
+        windowed = by_window and getattr(built.component, "windowed", False)
+        track, found = self._extracted(built, recording, task, self._grid(recording) if windowed else None)
         stage.stored += found
         stage.computed += not found
         if track.names != built.component.names:
             raise ContractError(f"extractor {built.spec.name!r}: the track's names are not the announced ones")
         return track
 
-    def _extracted(self, built: Built, recording: Recording, task: Task | None) -> tuple[Track, bool]:
+    def _grid(self, recording: Recording) -> _Grid:
+        """Where the windows of ``windows`` lie."""
+        if recording.segments is not None:
+            segments = recording.segments.tolist()
+            return _Grid([(start, end) for start, end in segments], segments, "holds none of its segments whole")
+        length = self.config.windows.length
+        hop = self.config.windows.hop or length
+        lacking = f"holds no whole window of {length:g} s; choose a smaller -o windows.length"
+        return _Grid(every(length, hop), {"length": length, "hop": hop}, lacking)
+
+    def _extracted(
+        self, built: Built, recording: Recording, task: Task | None, grid: _Grid | None
+    ) -> tuple[Track, bool]:
         if recording.media is None:
             raise MediaError(
                 recording.session, f"has neither media nor ready features of the extractor {built.spec.name!r}"
@@ -170,24 +194,26 @@ class Pipeline:
         )  # fails on a damaged file before hashing it
         files = [recording.media] if recording.audio is None else [recording.media, recording.audio]
         digest = self.runtime.store.digest([file for path in files for file in media_files(path)])
-        key = key_of(component=built.identity, input=digest, fps=recording.fps)
+        asked = {"windows": grid.key} if grid is not None else {}
+        key = key_of(component=built.identity, input=digest, fps=recording.fps, **asked)
         progressed = 0.0
 
         def compute() -> Track:
             nonlocal progressed
-            parts = []
-            for part in built.component.stream(opened):
+            component, parts = built.component, []
+            for part in component.stream(opened) if grid is None else component.stream_windows(opened, grid.spans):
                 parts.append(part)
                 if task is not None and opened.duration > 0 and len(part):
                     share = min(1.0, float(part.times[-1]) / opened.duration)
                     task.advance(max(0.0, share - progressed))
                     progressed = max(progressed, share)
             if not parts:
-                raise MediaError(
-                    opened.path, f"is too short for the extractor {built.spec.name!r}: it yields no feature"
-                )
+                lacking = "yields no feature" if grid is None else grid.lacking
+                raise MediaError(opened.path, f"is too short for the extractor {built.spec.name!r}: it {lacking}")
             track: Track = Track.concatenate(parts).to("cpu")
-            if "video" in getattr(built.spec, "needs", ()):
+            if grid is not None and track.spans is None:
+                raise ContractError(f"extractor {built.spec.name!r}: the rows of its windows have no spans")
+            if "video" in getattr(built.spec, "needs", ()) and track.spans is None:  # whole windows end before the end
                 self._warn_if_cut_off(opened, track)
             return track
 
@@ -204,11 +230,15 @@ class Pipeline:
             self.runtime.report.warn(f"{stated}: the file may be cut off; what is there is used")
 
     def windows(self, recording: Recording, tracks: Sequence[Track]) -> Windows:
-        """The windows of one recording over the joint features of all extractors."""
+        """The windows of one recording over the joint features of all extractors, of which ``tracks`` are.
+
+        Raises ``OptionError`` where an extractor's rows describe stretches of time that are never as long as a window.
+        """
         options = self.config.windows
+        moved: list[Track] = [track.to(self.runtime.device) for track in tracks]
         with self.stage("windows"):
-            return cut(
-                [track.to(self.runtime.device) for track in tracks],
+            windows = cut(
+                moved,
                 recording.session,
                 length=options.length,
                 hop=options.hop or options.length,
@@ -216,6 +246,9 @@ class Pipeline:
                 min_valid=options.min_valid,
                 segments=recording.segments,
             )
+        for built, track in zip(self.extractors, moved, strict=True):
+            require_suited(track, windows, built.spec.name)
+        return windows
 
     # --- windows -> representation ------------------------------------------------------------------------------------
 

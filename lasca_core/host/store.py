@@ -323,6 +323,8 @@ def _pack(track: Track) -> bytes:
     from safetensors.torch import save
 
     tensors = {"values": track.values, "times": track.times, "valid": track.valid}
+    if track.spans is not None:
+        tensors["spans"] = track.spans
     header = {"names": json.dumps(track.names), "signed": json.dumps(sorted(track.signed))}
     payload = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, metadata=header)
     return _MAGIC + hashlib.sha256(payload).digest() + payload
@@ -345,4 +347,5 @@ def _unpack(content: bytes) -> Track | None:
         times=tensors["times"],
         valid=tensors["valid"],
         signed=frozenset(json.loads(header["signed"])),
+        spans=tensors.get("spans"),
     )

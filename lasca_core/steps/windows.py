@@ -1,15 +1,19 @@
-"""Frames to windows: where windows lie, and the mean and spread of each feature over the valid frames in them."""
+"""Tracks to windows: where windows lie, and what each feature is in them.
+
+That is the mean, and the spread, over the valid frames, or the row that describes the window as a whole.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Literal
 
-from lasca_core.contract.errors import ContractError
+from lasca_core.contract.errors import ContractError, OptionError
 from lasca_core.contract.types import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
@@ -20,6 +24,8 @@ _GAP = 4.0
 """A frame stands for the time until the next frame, but for at most this many median steps: longer is a gap."""
 _SLACK = 1e-3
 """Share of a window that may be missing unnoticed: containers round time stamps to milliseconds."""
+_SAME_TIME = 1e-6
+"""Seconds by which two stamps of one moment may differ: files round, and so does k * hop."""
 
 
 def grid(duration: float, length: float, hop: float) -> tuple[Tensor, Tensor]:
@@ -32,6 +38,11 @@ def grid(duration: float, length: float, hop: float) -> tuple[Tensor, Tensor]:
     count = max(0, int((duration - length * 0.98) // hop) + 1) if duration >= length * 0.98 else 0
     starts = torch.arange(count, dtype=torch.float64) * hop
     return starts, starts + length
+
+
+def every(length: float, hop: float) -> Iterator[tuple[float, float]]:
+    """Start and end of the windows of ``grid`` in a recording without end."""
+    return ((number * hop, number * hop + length) for number in itertools.count())
 
 
 def stride(length: float, hop: float) -> int:
@@ -57,9 +68,9 @@ def summarise(
 
     ``values`` float32 [T, F], ``times`` float64 [T] ascending, ``valid`` bool [T]; windows ``[starts, ends)`` float64
     [W]. Returns mean float32 [W, F], std float32 [W, F], and the valid share of each window's time, float64 [W].
-    Windows without a valid frame get 0. Sums are differences of prefix sums in float64, so overlapping windows cost
-    nothing more; a spread too small to tell from their rounding is 0. Metal, which has no float64, leaves this to the
-    CPU.
+    A frame no more than a microsecond before a bound counts as lying on it. Windows without a valid frame get 0. Sums
+    are differences of prefix sums in float64, so overlapping windows cost nothing more; a spread too small to tell from
+    their rounding is 0. Metal, which has no float64, leaves this to the CPU.
     """
     import torch
 
@@ -68,8 +79,8 @@ def summarise(
         found = summarise(values.cpu(), times.cpu(), valid.cpu(), starts.cpu(), ends.cpu())
         return found[0].to(device), found[1].to(device), found[2].float().to(device)
 
-    first = torch.searchsorted(times, starts)
-    last = torch.searchsorted(times, ends)
+    first = torch.searchsorted(times, starts - _SAME_TIME)
+    last = torch.searchsorted(times, ends - _SAME_TIME)
     weight = valid.double()
     wide = values.double()
     center = (wide * weight[:, None]).sum(0) / weight.sum().clamp(min=1)
@@ -96,6 +107,48 @@ def enough(share: Tensor, least: float) -> Tensor:
     return (share >= least - _SLACK) & (share > 0)
 
 
+def _nearest(axis: Tensor, moments: Tensor) -> Tensor:
+    """Which entry of the ascending ``axis`` [T], which is not empty, is nearest to each of ``moments``, int64 [W]."""
+    import torch
+
+    after = torch.searchsorted(axis, moments).clamp(max=len(axis) - 1)
+    before = (after - 1).clamp(min=0)
+    return torch.where(moments - axis[before] <= axis[after] - moments, before, after)
+
+
+def _rows(times: Tensor, spans: Tensor, starts: Tensor, ends: Tensor) -> Tensor:
+    """Which of the rows at ``times``, ``spans`` long, begins and ends with each window, int64 [W]; -1: none does."""
+    import torch
+
+    if not len(times):
+        return torch.full_like(starts, -1, dtype=torch.int64)
+    row = _nearest(times, starts)
+    slack = _SLACK * (ends - starts)
+    fits = ((times[row] - starts).abs() <= slack) & ((spans[row] - (ends - starts)).abs() <= slack)
+    return torch.where(fits, row, -1)
+
+
+def require_suited(track: Track, windows: Windows, extractor: str) -> None:
+    """Raise ``OptionError`` if the ``track`` of ``extractor`` has spans and none is as long as one of ``windows``, so
+    that no window could be valid."""
+    if track.spans is None or not len(track) or not len(windows):
+        return
+    lengths = (windows.ends - windows.starts).sort().values
+    nearest = lengths[_nearest(lengths, track.spans)]
+    if not bool(((nearest - track.spans).abs() <= _SLACK * nearest).any()):
+        raise OptionError(
+            f"session {windows.sessions[0]}: each row of {extractor} describes {_in_words(track.spans)}, and windows "
+            f"are of {_in_words(lengths)}; choose windows as long as the rows, or leave out the option that sets the "
+            f"rows' length"
+        )
+
+
+def _in_words(lengths: Tensor) -> str:
+    """``3 s``, or ``1.2 to 4 s``."""
+    least, most = f"{float(lengths.min()):g}", f"{float(lengths.max()):g}"
+    return f"{least} s" if least == most else f"{least} to {most} s"
+
+
 def cut(
     tracks: Sequence[Track],
     session: str,
@@ -111,8 +164,9 @@ def cut(
 
     The windows reach as far as the shortest track (or ``duration``); ``segments`` float64 [W, 2] are their starts and
     ends instead, where a recording has windows of its own. A window is valid if in every track the valid
-    frames stand for at least ``min_valid`` of its length, and there is one at all. With ``mean+std`` the means of a
-    track's features are followed by as many columns ``<feature>_std``.
+    frames stand for at least ``min_valid`` of its length, and there is one at all; in a track with spans, if a valid
+    row begins and ends with it. With ``mean+std`` the means of a track's features are followed by as many columns
+    ``<feature>_std``, unless it has spans: such a row says itself how its features vary.
     """
     import torch
 
@@ -127,16 +181,24 @@ def cut(
     columns: list[Tensor] = []
     valid = torch.ones(len(starts), dtype=torch.bool, device=device)
     for track in tracks:
-        if segments is not None and torch.equal(track.times, starts.to(device)):  # one row describes one segment
-            mean, std, share = track.values, torch.zeros_like(track.values), track.valid.double()
+        spread = None
+        if track.spans is not None:
+            row = _rows(track.times, track.spans, starts.to(device), ends.to(device))
+            nothing = track.values.new_zeros(1, len(track.names))  # comes last, which is where -1 points
+            center = torch.cat([track.values, nothing])[row]
+            share = torch.cat([track.valid, track.valid.new_zeros(1)])[row].double()
+        elif segments is not None and _one_each(track, starts.to(device)):
+            center, spread, share = track.values, torch.zeros_like(track.values), track.valid.double()
         else:
-            mean, std, share = summarise(track.values, track.times, track.valid, starts.to(device), ends.to(device))
+            center, spread, share = summarise(
+                track.values, track.times, track.valid, starts.to(device), ends.to(device)
+            )
         names += track.names
         signed |= track.signed
-        columns.append(mean)
-        if statistic == "mean+std":
+        columns.append(center)
+        if statistic == "mean+std" and spread is not None:
             names += [f"{name}_std" for name in track.names]
-            columns.append(std)
+            columns.append(spread)
         valid &= enough(share, min_valid)
     values = torch.cat(columns, dim=1) * valid[:, None]
     return Windows(
@@ -151,8 +213,17 @@ def cut(
     )
 
 
+def _one_each(track: Track, starts: Tensor) -> bool:
+    """Whether ready features have one row a segment, at its start, so that a row describes all of it."""
+    return len(track) == len(starts) and bool(((track.times - starts).abs() <= _SAME_TIME).all())
+
+
 def _end(track: Track) -> float:
-    return float(track.times[-1] + coverage(track.times)[-1]) if len(track) else 0.0
+    if not len(track):
+        return 0.0
+    if track.spans is not None:
+        return float((track.times + track.spans).max())
+    return float(track.times[-1] + coverage(track.times)[-1])
 
 
 def concatenate(parts: Sequence[Windows]) -> Windows:

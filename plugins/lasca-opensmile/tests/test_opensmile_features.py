@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from lasca_opensmile import engine, extractor
 from lasca_opensmile.extractor import Compare, Egemaps
 from lasca_opensmile.options import CompareOptions, EgemapsOptions
 from lasca_opensmile.plugin import lasca_register_extractors
+from lasca_opensmile.sound import grid
 from pydantic import ValidationError
 
 from lasca_core.api import ContractError, MediaError, PluginError, Samples, Track, open_media
@@ -61,6 +63,11 @@ def build(name: str, tmp_path: Path, **options: object) -> Egemaps | Compare:
 
 def extract(name: str, source: object, tmp_path: Path, **options: object) -> Track:
     return Track.concatenate(list(build(name, tmp_path, **options).stream(source)))
+
+
+def ask(name: str, source: object, spans: object, tmp_path: Path, **options: object) -> Track:
+    """The rows of ``spans``, which must be in the order of their starts."""
+    return Track.concatenate(list(build(name, tmp_path, **options).stream_windows(source, spans)))
 
 
 @cache
@@ -182,8 +189,40 @@ def test_each_window_is_measured_from_exactly_its_own_samples(window: float, hop
         step, size = round((hop or window) * RATE), round(window * RATE)
         firsts = range(0, len(speech()) - round(0.98 * size) + 1, step)
         assert track.times.tolist() == pytest.approx([first / RATE for first in firsts], abs=1e-9)
+        assert track.spans.tolist() == pytest.approx([window] * len(track), abs=1e-9)
         expected = [reference(name, FUNCTIONALS, speech()[first : first + size]) for first in firsts]
         np.testing.assert_array_equal(track.values.numpy(), np.concatenate(expected))
+
+
+GRIDS = [(3.0, 3.0), (2.0, 0.8), (0.7, 1.1), (1.3, 0.37), (4 / 3, 2 / 3)]
+SEGMENTS = [(0.1, 0.35), (0.2, 5.0), (0.5, 1.8), (0.50001, 0.9), (3.0, 4.23456), (5.0, 5.9)]
+
+
+@needs_speech
+@pytest.mark.parametrize("chunk", [0.13, 100.0])
+@pytest.mark.parametrize("asked", [*GRIDS, SEGMENTS], ids=str)
+def test_windows_that_are_asked_for_are_measured_from_exactly_their_own_samples(
+    asked: tuple[float, float] | list[tuple[float, float]], chunk: float, tmp_path: Path
+) -> None:
+    sound, seconds = speech()[: 6 * RATE], 6.0
+    spans = asked if isinstance(asked, list) else grid(*asked)
+    track = ask("egemaps", Sound(sound), spans, tmp_path, voiceless="keep", chunk=chunk)
+    begun = asked if isinstance(asked, list) else takewhile(lambda span: span[0] < seconds, grid(*asked))
+    held = [(start, end) for start, end in begun if end - seconds <= 0.02 * (end - start)]
+    assert track.times.tolist() == [start for start, _ in held]
+    assert track.spans.tolist() == [end - start for start, end in held]
+    pieces = [sound[round(start * RATE) : round(end * RATE)] for start, end in held]
+    expected = np.concatenate([reference("egemaps", FUNCTIONALS, piece) for piece in pieces])
+    np.testing.assert_array_equal(track.values.numpy(), expected)
+    assert track.valid.all()
+
+
+@needs_speech
+def test_compare_measures_the_windows_that_are_asked_for_too(tmp_path: Path) -> None:
+    track = ask("compare", Sound(speech()), [(0.5, 1.7), (1.0, 4.0)], tmp_path, voiceless="keep")
+    pieces = [speech()[8_000:27_200], speech()[16_000:64_000]]
+    expected = np.concatenate([reference("compare", FUNCTIONALS, piece) for piece in pieces])
+    np.testing.assert_array_equal(track.values.numpy(), expected)
 
 
 @needs_speech
@@ -244,6 +283,19 @@ def test_windows_are_yielded_before_the_rest_is_read(tmp_path: Path) -> None:
     assert sum(len(part) for part in stream) == 19
 
 
+def test_nothing_is_read_after_the_last_window_that_is_asked_for(tmp_path: Path) -> None:
+    source = Sound(tone(20.0))
+    track = ask("egemaps", source, [(0.5, 2.0), (1.0, 2.5)], tmp_path, chunk=0.5)
+    assert track.times.tolist() == [0.5, 1.0]
+    assert source.heard == 2.5
+
+
+def test_no_more_windows_are_asked_for_than_the_recording_holds(tmp_path: Path) -> None:
+    spans = grid(1.0, 0.5)
+    assert len(ask("egemaps", Sound(tone(4.0)), spans, tmp_path)) == 7
+    assert next(spans)[0] == 5.0, "one that begins after the end was looked at"
+
+
 @pytest.mark.parametrize("level", ["lld", "functionals"])
 def test_whoever_stops_listening_leaves_no_thread_behind(level: str, tmp_path: Path) -> None:
     before = set(threading.enumerate())
@@ -276,13 +328,47 @@ def test_windows_lie_on_the_recordings_clock_and_lack_at_most_2_percent(
         track = extract("egemaps", Sound(tone(seconds), start=start), tmp_path, window=1.0, chunk=chunk)
         assert track.times.tolist() == times
         assert track.valid.all()
+        asked = ask("egemaps", Sound(tone(seconds), start=start), grid(1.0, 1.0), tmp_path)
+        torch.testing.assert_close(asked.values, track.values, rtol=0, atol=0)
+        assert asked.times.tolist() == times
+
+
+def test_a_window_that_the_sound_does_not_hold_has_no_row(tmp_path: Path) -> None:
+    spans = [(-1.0, 1.5), (0.0, 1.0), (0.99, 2.0), (1.0, 2.0), (1.5, 3.1), (2.0, 3.02), (4.0, 5.0)]
+    track = ask("egemaps", Sound(tone(2.0), start=1.0), spans, tmp_path)
+    assert track.times.tolist() == [0.99, 1.0, 2.0], "2 % of a window may lack"
+    assert list(build("egemaps", tmp_path).stream_windows(Sound(tone(2.0)), [(1.0, 4.0), (5.0, 6.0)])) == []
+
+
+def test_a_window_shorter_than_a_frame_of_opensmile_is_invalid(tmp_path: Path) -> None:
+    spans = [(0.0, 1.0), (0.5, 0.55), (0.6, 0.60001), (1.0, 2.0)]
+    track = ask("egemaps", Sound(tone(2.0)), spans, tmp_path, voiceless="keep")
+    assert track.valid.tolist() == [True, False, False, True]
+    assert (track.values[1:3] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "windowed"),
+    [
+        ({}, True),
+        ({"window": "auto"}, True),
+        ({"window": 3}, False),
+        ({"window": "none"}, False),
+        ({"level": "lld"}, False),
+    ],
+)
+def test_windows_are_those_of_the_run_unless_others_are_asked_for(
+    options: dict, windowed: bool, tmp_path: Path
+) -> None:
+    for name in EXTRACTORS:
+        assert build(name, tmp_path, **options).windowed is windowed
 
 
 def test_a_recording_without_a_whole_window_is_described_as_a_whole(tmp_path: Path) -> None:
     runtime = make_runtime(tmp_path)
     (track,) = Egemaps(EgemapsOptions(), runtime).stream(Sound(tone(1.7), start=0.5))
     np.testing.assert_array_equal(track.values.numpy(), reference("egemaps", FUNCTIONALS, tone(1.7)))
-    assert track.times.tolist() == [0.5]
+    assert (track.times.tolist(), track.spans.tolist()) == ([0.5], [1.7])
     (note,) = runtime.report.notes
     assert note == "sound.wav holds no whole window of 3 s: egemaps gives one row for all of it"
 
@@ -290,6 +376,7 @@ def test_a_recording_without_a_whole_window_is_described_as_a_whole(tmp_path: Pa
 def test_descriptors_begin_with_the_sound(tmp_path: Path) -> None:
     track = extract("egemaps", Sound(tone(1.0), start=1.25), tmp_path, level="lld")
     torch.testing.assert_close(track.times, 1.25 + torch.arange(len(track), dtype=torch.float64) / 100)
+    assert track.spans is None
     assert len(track) == 96
 
 
@@ -393,6 +480,8 @@ def test_a_row_that_is_no_number_is_invalid(tmp_path: Path, monkeypatch: pytest.
 def test_a_recording_without_enough_sound_is_one_clear_error(options: dict, tmp_path: Path) -> None:
     with pytest.raises(MediaError, match=r"^sound.wav: has no audio stream, which the extractor egemaps needs$"):
         extract("egemaps", Sound([], has_audio=False), tmp_path, **options)
+    with pytest.raises(MediaError, match=r"^sound.wav: has no audio stream, which the extractor egemaps needs$"):
+        ask("egemaps", Sound([], has_audio=False), grid(1.0, 1.0), tmp_path)
     with pytest.raises(MediaError, match=r"^sound.wav: holds no sound"):
         extract("egemaps", Sound([]), tmp_path, **options)
     with pytest.raises(MediaError, match=r"^sound.wav: has less sound than openSMILE's frame of 60 ms$"):
@@ -402,8 +491,12 @@ def test_a_recording_without_enough_sound_is_one_clear_error(options: dict, tmp_
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": "none", "hop": 1.0}, "hop = 1 needs a window"),
-        ({"window": 0.05}, "window"),
+        ({"window": "none", "hop": 1.0}, "hop = 1 needs a window in seconds, not none"),
+        ({"hop": 1.0}, "hop = 1 needs a window in seconds, not auto"),
+        *[
+            ({"window": wrong}, "must be auto, none, or a number of seconds from 0.1 on")
+            for wrong in (0.05, "3 s", True, float("nan"), float("inf"))
+        ],
         ({"rate": 22_050}, "multiple of 100"),
         ({"level": "lld+deltas"}, "level"),
         ({"voiceless": "drop"}, "voiceless"),

@@ -10,13 +10,15 @@ from lasca_core.api import DatasetError, Reporter, Track
 from lasca_datasets.table.cells import Cells, read_head
 from lasca_datasets.tables import Table
 
-_TIME, _VALID = "time", "valid"
+_TIME, _VALID, _SPAN = "time", "valid", "span"
 _INDEX = ("", "__index_level_0__")  # how pandas calls an index without a name in CSV and in Parquet
 
 
 def read_features(path: Path, delimiter: str, report: Reporter) -> Track:
-    """The track in the Parquet or CSV file ``path``: columns ``time`` (seconds), perhaps ``valid``, and the features.
+    """The track in the Parquet or CSV file ``path``: columns ``time`` (seconds) and the features, perhaps ``valid`` and
+    ``span``.
 
+    With a column ``span`` each row describes as a whole so many seconds from its time on; without one, rows are frames.
     Rows may come in any order. A row with a cell that is empty, NaN or infinite is not valid; unless ``valid`` says so
     already, such rows are counted in one warning. An index that pandas wrote is ignored. A table does not tell which
     features are signed, so ``signed`` is empty.
@@ -27,11 +29,12 @@ def read_features(path: Path, delimiter: str, report: Reporter) -> Track:
 
     head = read_head(path, delimiter)
     header = Table(path, head.columns, (), head.delimiter or None)
-    time, valid = header.require(_TIME), header.find(_VALID)
-    names = tuple(name for name in head.columns if name not in (time, valid, *_INDEX))
+    time, valid, span = header.require(_TIME), header.find(_VALID), header.find(_SPAN)
+    names = tuple(name for name in head.columns if name not in (time, valid, span, *_INDEX))
     if not names:
         raise DatasetError(f"{path}: no feature column, only {', '.join(map(repr, head.columns))}")
-    cells = Cells.read(head, texts=(), numbers=[time, *([valid] if valid is not None else ())], narrow=names)
+    about = [column for column in (time, valid, span) if column is not None]
+    cells = Cells.read(head, texts=(), numbers=about, narrow=names)
     if not len(cells):
         raise DatasetError(f"{path}: there is no row below the header")
     if cells.ragged:
@@ -39,12 +42,15 @@ def read_features(path: Path, delimiter: str, report: Reporter) -> Track:
 
     times = cells.number(time).astype(np.float64)
     stated = np.ones(len(times)) if valid is None else cells.number(valid)
+    spans = None if span is None else cells.number(span).astype(np.float64)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, hence not valid
         values = np.stack([cells.number(name) for name in names], axis=1).astype(np.float32)
     for fault in cells.faults.values():
         raise DatasetError(f"{path}, {fault}")
     order = _ascending(cells, times)
     _require(cells, np.isin(stated, (0.0, 1.0)) | np.isnan(stated), "valid must be true or false, 1 or 0")
+    if spans is not None:
+        _require(cells, np.isfinite(spans) & (spans > 0), "the span must be a number of seconds above 0")
     known = np.isfinite(values).all(axis=1) & (stated == 1)
     if lost := int((~known & (stated != 0)).sum()):
         report.warn(f"{path}: {lost} of {len(times)} rows hold empty, NaN or infinite cells and count as not valid")
@@ -54,6 +60,7 @@ def read_features(path: Path, delimiter: str, report: Reporter) -> Track:
         torch.from_numpy(values[order]),
         torch.from_numpy(times[order]),
         torch.from_numpy(known[order]),
+        spans=None if spans is None else torch.from_numpy(spans[order]),
     )
 
 

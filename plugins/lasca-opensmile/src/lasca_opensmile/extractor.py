@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from lasca_core.api import Component, MediaError, Track
 from lasca_opensmile import names
 from lasca_opensmile.engine import FRAME, functionals, library, stream
 from lasca_opensmile.resolution import resolution
-from lasca_opensmile.sound import Stretch, stretches, windows
+from lasca_opensmile.sound import Stretch, Window, grid, stretches, windows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _FIRST, _LAST = -3, 8
 """A frame depends on these steps of 10 ms, counted from its own: six of sound, and on either side one for smoothing and
 two for deltas."""
+_ALONE = 3.0
+"""Seconds of a window where nobody says what windows there are."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,10 @@ class _Level:
 class _Smile(Component):
     """openSMILE's features.
 
-    Functionals describe windows: a row's time is the start of its window, and each is computed from the samples of that
-    window alone. Descriptors are computed over the whole recording by one engine, a row every 10 ms. In both cases the
-    rows are those of ``opensmile.Smile.process_signal`` and do not depend on ``chunk``.
+    Functionals describe windows: a row's time is the start of its window and its span the window's length, and each is
+    computed from the samples of that window alone. Descriptors are computed over the whole recording by one engine, a
+    row every 10 ms. In both cases the rows are those of ``opensmile.Smile.process_signal`` and do not depend on
+    ``chunk``.
 
     A row is invalid where a sample was no finite number, and, depending on ``voiceless``, where no voice was found.
     """
@@ -60,7 +63,9 @@ class _Smile(Component):
         self.names: tuple[str, ...] = self._level.features
         self.signed: frozenset[str] = frozenset(self.names)
         self.resolution: dict[str, float] = resolution(self.names)
+        self.windowed: bool = options.level == "functionals" and options.window == "auto"
         self._pitch = self.names.index(self._level.pitch)
+        self._nothing = np.zeros((1, len(self.names)), np.float32)
         keeps = {"auto": options.level != "functionals", "keep": True, "invalid": False}
         self._keeps_voiceless = keeps[options.voiceless]
 
@@ -80,33 +85,44 @@ class _Smile(Component):
         """
         options = self.options
         if options.level == "functionals" and options.window is not None:
-            if (yield from self._windows(self._sound(source))):
+            length = _ALONE if options.window == "auto" else options.window
+            if (yield from self._windows(self._sound(source), grid(length, options.hop or length))):
                 return
             self.runtime.report.note(
-                f"{source.path} holds no whole window of {options.window:g} s: {self.name} gives one row for all of it"
+                f"{source.path} holds no whole window of {length:g} s: {self.name} gives one row for all of it"
             )
         describe = self._whole if options.level == "functionals" else self._frames
         if not (yield from describe(self._sound(source))):
             raise MediaError(source.path, "has less sound than openSMILE's frame of 60 ms")
 
+    def stream_windows(self, source: Source, spans: Iterable[tuple[float, float]]) -> Iterator[Track]:
+        """Yield the functionals of each of ``spans`` that the recording holds, one a part.
+
+        A span without voice, or shorter than openSMILE's frame of 60 ms, is invalid. Raises ``MediaError`` for a
+        recording without sound.
+        """
+        yield from self._windows(self._sound(source), spans)
+
     def _sound(self, source: Source) -> Iterator[Stretch]:
         return stretches(source, self.options.rate, self.options.chunk, self.name)
 
-    def _windows(self, sound: Iterator[Stretch]) -> Generator[Track, None, bool]:
+    def _windows(self, sound: Iterator[Stretch], spans: Iterable[tuple[float, float]]) -> Generator[Track, None, bool]:
         """Functionals of each window, computed by as many threads as the run allows. Returns whether there was one."""
-        options = self.options
+        rate = self.options.rate
         threads = max(1, self.runtime.workers)
-        pending: deque[tuple[Stretch, Future[Rows]]] = deque()
+        pending: deque[tuple[Window, Future[Rows]]] = deque()
         found = False
 
         def earliest() -> Track:
-            window, row = pending.popleft()
-            return self._track([window.start], row.result(), [not len(window.broken)])
+            window, future = pending.popleft()
+            row = future.result()
+            sounds = len(row) > 0 and not len(window.broken)
+            return self._track([window.start], row if len(row) else self._nothing, [sounds], [window.seconds])
 
         with ThreadPoolExecutor(threads) as pool:
-            for window in windows(sound, options.rate, options.window, options.hop or options.window):
+            for window in windows(sound, rate, spans):
                 found = True
-                pending.append((window, pool.submit(functionals, self.feature_set, options.rate, window.samples)))
+                pending.append((window, pool.submit(functionals, self.feature_set, rate, window.samples)))
                 if len(pending) == threads:
                     yield earliest()
             while pending:
@@ -117,18 +133,20 @@ class _Smile(Component):
         """Functionals of the whole recording, a single row. Returns whether there was one."""
         opening = next(sound)
         broken = found = False
+        heard = 0
 
         def blocks() -> Iterator[Samples16]:
-            nonlocal broken
+            nonlocal broken, heard
             for part in chain([opening], sound):
                 broken |= bool(len(part.broken))
+                heard += len(part.samples)
                 yield part.samples
 
         with closing(stream(self.feature_set, self._level.name, self.options.rate, blocks())) as results:
             for rows in results:
                 if len(rows):
                     found = True
-                    yield self._track([opening.start], rows, [not broken])
+                    yield self._track([opening.start], rows, [not broken], [heard / self.options.rate])
         return found
 
     def _frames(self, sound: Iterator[Stretch]) -> Generator[Track, None, bool]:
@@ -155,7 +173,7 @@ class _Smile(Component):
                     broken = broken[broken >= done + _FIRST]
         return done > 0
 
-    def _track(self, times: ArrayLike, rows: Rows, sound: ArrayLike) -> Track:
+    def _track(self, times: ArrayLike, rows: Rows, sound: ArrayLike, spans: ArrayLike | None = None) -> Track:
         """Rows as a track; ``sound`` bool [T] is False where the samples were broken."""
         valid = np.asarray(sound, bool) & np.isfinite(rows).all(axis=1)
         if not self._keeps_voiceless:
@@ -166,6 +184,7 @@ class _Smile(Component):
             torch.from_numpy(np.asarray(times, np.float64)),
             torch.from_numpy(valid),
             self.signed,
+            None if spans is None else torch.from_numpy(np.asarray(spans, np.float64)),
         )
         moved: Track = track.to(self.runtime.device)
         return moved

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, model_validator
 
 from lasca_core.api import Field, Options, how
 
+_SHORTEST = 0.1
+"""Seconds of the shortest window that may be asked for."""
+
 
 def _none_in_words(value: Any) -> Any:
     return None if value == "none" else value
 
 
+def _window(value: Any) -> Any:
+    """Checked here and in one sentence: pydantic would answer once for each kind of value."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value in ("auto", "none", None) or (number and _SHORTEST <= value < math.inf):
+        return _none_in_words(value)
+    raise ValueError(f"must be auto, none, or a number of seconds from {_SHORTEST:g} on")
+
+
 # TOML has no null, so a configuration file and the command line write "none".
 _MaybeFloat = Annotated[float | None, BeforeValidator(_none_in_words)]
+_Window = Annotated[float | Literal["auto"] | None, BeforeValidator(_window)]
 
 
 class _SmileOptions(Options):
     """What both extractors share."""
 
-    window: _MaybeFloat = Field(
-        3.0,
-        ge=0.1,
-        description="with level functionals: seconds of sound that each row describes; give windows.length the same "
-        "value. A recording without a whole window is one row. none: every recording is, and openSMILE keeps its "
-        "descriptors in memory meanwhile",
+    window: _Window = Field(
+        "auto",
+        description="with level functionals: the stretches of sound that rows describe. auto: the windows of the run, "
+        "and of 3 s where there is no run, as in lasca extract; a number: windows of so many seconds, which a run must "
+        "then have too; none: the whole recording, one row, and openSMILE keeps its descriptors in memory meanwhile. "
+        "Without a run, a recording without a whole window is one row",
     )
     hop: _MaybeFloat = Field(
-        None, ge=0.01, description="with level functionals: seconds from one row's start to the next; none: the window"
+        None, ge=0.01, description="with window in seconds: from one row's start to the next; none: the window"
     )
     voiceless: Literal["auto", "invalid", "keep"] = Field(
         "auto",
@@ -46,8 +59,8 @@ class _SmileOptions(Options):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.window is None and self.hop is not None:
-            raise ValueError(f"hop = {self.hop:g} needs a window; with window = none there is a single row")
+        if self.window in ("auto", None) and self.hop is not None:
+            raise ValueError(f"hop = {self.hop:g} needs a window in seconds, not {self.window or 'none'}")
         return self
 
 

@@ -22,6 +22,7 @@ def lasca_register_extractors() -> Iterator[ExtractorSpec]:
         options="lasca_opensmile.options:EgemapsOptions",
         summary="eGeMAPS v02 by openSMILE: 88 functionals for each window, or 25 descriptors every 10 ms",
         needs=frozenset({"audio"}),
+        version=2,
         license=_LICENSE,
         citation="Eyben et al. (2016), The Geneva Minimalistic Acoustic Parameter Set (GeMAPS) for voice research and "
         "affective computing, IEEE Trans. Affective Computing 7(2)",
@@ -33,6 +34,7 @@ def lasca_register_extractors() -> Iterator[ExtractorSpec]:
         options="lasca_opensmile.options:CompareOptions",
         summary="ComParE 2016 by openSMILE: 6373 functionals for each window, or 65 descriptors every 10 ms",
         needs=frozenset({"audio"}),
+        version=2,
         license=_LICENSE,
         citation="Schuller et al. (2016), The INTERSPEECH 2016 computational paralinguistics challenge: deception, "
         "sincerity & native language, Proc. Interspeech",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from lasca_opensmile.engine import Samples16
 
 _SLACK = 0.02
-"""Share of a window that may lack sound: containers round their durations. As in the pipeline's own windows."""
+"""Share of a window that may lack sound: containers round their durations. As for every extractor of windows."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,13 @@ class Stretch:
     start: float
     samples: Samples16
     broken: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Window(Stretch):
+    """The sound of a stretch that is ``seconds`` long, if perhaps its first or last samples lack."""
+
+    seconds: float
 
 
 def stretches(source: Source, rate: int, seconds: float, name: str) -> Iterator[Stretch]:
@@ -53,31 +61,44 @@ def _quantised(part: Samples) -> Stretch:
     return Stretch(part.start, samples, broken)
 
 
-def windows(parts: Iterator[Stretch], rate: int, length: float, hop: float) -> Iterator[Stretch]:
-    """All windows ``[k * hop, k * hop + length)`` seconds of the recording that are full of sound but for ``_SLACK``.
+def grid(length: float, hop: float) -> Iterator[tuple[float, float]]:
+    """Start and end in seconds of windows of ``length`` every ``hop`` from 0 on, without end."""
+    return ((number * hop, number * hop + length) for number in itertools.count())
 
-    A window's ``start`` is ``k * hop``, even if its first samples lack. At most a window and a stretch are held.
+
+def windows(parts: Iterator[Stretch], rate: int, spans: Iterable[tuple[float, float]]) -> Iterator[Window]:
+    """Those of ``spans`` that are full of sound but for ``_SLACK``.
+
+    Spans are starts and ends in seconds, in order of their starts, perhaps without end. What is held of the sound
+    begins with the earliest window that is not yet whole; reading ends with the last span.
     """
-    size = round(length * rate)
-    least = math.ceil(size * (1 - _SLACK))
+    asked = iter(spans)
+    span = next(asked, None)
     opening = next(parts)
     begin = round(opening.start * rate)  # where ``held`` begins, in samples of the recording
     held, broken = np.empty(0, np.int16), np.empty(0, np.int64)
-    number = max(0, math.ceil((begin - (size - least)) / (hop * rate)))
 
-    def cut(enough: int) -> Iterator[Stretch]:
-        """The next windows, as far as ``enough`` of their samples have been heard."""
-        nonlocal number, begin, held, broken
-        while (first := round(number * hop * rate)) + enough <= begin + len(held):
-            inside = broken[(broken >= first) & (broken < first + size)] - first
-            yield Stretch(number * hop, held[max(0, first - begin) : first - begin + size], inside)
-            number += 1
-        passed = min(max(0, first - begin), len(held))
-        begin, held = begin + passed, held[passed:]
-        broken = broken[broken >= begin]
+    def cut(*, ended: bool) -> Iterator[Window]:
+        """The windows that end, or if the sound has ``ended`` those that begin, in what has been heard."""
+        nonlocal span, begin, held, broken
+        while span is not None:
+            first, last = (round(moment * rate) for moment in span)
+            heard = begin + len(held)
+            if (first if ended else last) > heard:
+                break
+            if min(last, heard) - max(first, begin) >= math.ceil((last - first) * (1 - _SLACK)):
+                inside = broken[(broken >= first) & (broken < last)] - first
+                yield Window(span[0], held[max(0, first - begin) : last - begin], inside, span[1] - span[0])
+            span = next(asked, None)
+        if span is not None:
+            passed = min(max(0, round(span[0] * rate) - begin), len(held))
+            begin, held = begin + passed, held[passed:]
+            broken = broken[broken >= begin]
 
     for part in chain([opening], parts):
         broken = np.concatenate([broken, begin + len(held) + part.broken])
         held = np.concatenate([held, part.samples])
-        yield from cut(size)
-    yield from cut(least)
+        yield from cut(ended=False)
+        if span is None:
+            return
+    yield from cut(ended=True)
