@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lasca_core.api import Pairs, Windows
-from lasca_core.steps.pairs import Threshold, make_pairs
+from lasca_core.steps.pairs import Threshold, make_pairs, unlabelled_pairs
 
 STRATEGIES: tuple[Threshold, ...] = ("range", "self", "scale", "absolute")
 SCALE = (-1.0, 1.0)
@@ -142,3 +142,24 @@ def test_fewer_than_two_windows_give_no_pair(session: list[int], strategy: Thres
     assert found.earlier.dtype == found.later.dtype == torch.int64
     assert found.label.dtype == found.change.dtype == torch.float32
     assert found.dropped == {"invalid window": 0, "not annotated": 0, "change too small": 0}
+
+
+def test_segments_that_overlap_by_more_than_a_fifth_are_no_pair() -> None:
+    starts = torch.tensor([0.0, 0.95, 1.5, 4.0], dtype=torch.float64)
+    ends = torch.tensor([1.0, 2.0, 4.0, 5.0], dtype=torch.float64)
+    windows = Windows(
+        names=("f",),
+        values=torch.zeros(4, 1),
+        valid=torch.ones(4, dtype=torch.bool),
+        starts=starts,
+        ends=ends,
+        session=torch.zeros(4, dtype=torch.int64),
+        sessions=("s",),
+    )
+    labels = torch.tensor([0.0, 1.0, 0.0, 1.0])
+    found = make_pairs(
+        windows, labels, windows.valid, tau=0.1, strategy="absolute", ranges=torch.ones(1), scale=(-1.0, 1.0)
+    )
+    assert found.later.tolist() == [1, 3], "0.05 of 1 s is rough cutting; 0.5 of 1.05 s is the same moment twice"
+    assert found.dropped["overlap"] == 1
+    assert unlabelled_pairs(windows).later.tolist() == [1, 3]

@@ -13,6 +13,7 @@ import torch
 
 from lasca_core.contract.errors import ContractError, DatasetError, ModelError, OptionError, PluginError
 from lasca_core.experiment import model as models
+from lasca_core.experiment import run as run_module
 from lasca_core.experiment.config import resolve
 from lasca_core.experiment.predict import predict
 from lasca_core.experiment.run import Finished, run
@@ -357,17 +358,24 @@ def test_observers_see_a_run_and_cannot_break_it(tmp_path: Path, toy: ModuleType
     assert any("an observer's mistake" in warning for warning in runtime.report.warnings)  # type: ignore[attr-defined]
 
 
-def test_a_control_that_is_not_installed_is_left_out_unless_it_was_asked_for(tmp_path: Path, toy: ModuleType) -> None:
+def test_a_control_that_is_not_installed_is_left_out_unless_it_was_asked_for(
+    tmp_path: Path, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     registry = make_registry(toy)
-    chosen = {"dataset": "toyland", "extractors": ("toy",), "encoder": "hashing", "lexicon": "names"}
-    config = resolve(chosen=chosen, assignments=["evaluate.control=nowhere", "run.zero_shot=nobody"])
+    chosen = {"dataset": "toyland", "extractors": ("toy",), "encoder": "hashing", "lexicon": "llm", "learner": "mlp"}
+    installed = registry.all
+    monkeypatch.setattr(
+        registry,
+        "all",
+        lambda kind: [found for found in installed(kind) if found.spec.name not in ("names", "prior")],
+        raising=False,
+    )
     runtime = make_runtime(tmp_path / "cache")
-    finished = run(config, registry, runtime, tmp_path / "runs", [])
-    variants = finished.metrics["targets"]["valence"]["variants"]
-    assert {"features", "fused", "shuffled"} <= set(variants)
-    assert not {"names", "zero-shot"} & set(variants)
+    config = run_module._without_absent_controls(resolve(chosen=chosen), registry, runtime)
+    assert config.evaluate.variants == ("majority", "features", "mask", "text", "fused", "shuffled")
     notes = runtime.report.notes  # type: ignore[attr-defined]
-    assert "lexicon nowhere is not installed: names, zero-shot-names are left out" in notes
-    config = resolve(chosen=chosen, assignments=["evaluate.control=nowhere", "evaluate.variants=['names']"])
-    with pytest.raises(PluginError, match="no lexicon 'nowhere'"):
-        run(config, registry, runtime, tmp_path / "runs", [])
+    assert "lexicon names is not installed: names, zero-shot-names are left out" in notes
+    for asked in ("evaluate.control=names", "evaluate.variants=['names', 'zero-shot']"):
+        config = resolve(chosen=chosen, assignments=[asked])
+        kept = run_module._without_absent_controls(config, registry, runtime).evaluate.variants
+        assert "names" in kept, "what was asked for by name is an error later, and not dropped"

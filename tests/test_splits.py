@@ -90,7 +90,7 @@ def test_the_official_split_trains_and_tests_on_the_parts_that_the_corpus_states
     ("part", "words"),
     [
         ([None, None, None], "states no official split; use folds or subjects"),
-        (["train", "train", "test"], r"test_parts: no pair belongs to validation; the dataset has test, train"),
+        (["train", "train", "test"], r"test_parts: no pair belongs to validation; there are pairs of test, train"),
         (["train", "validation", "validation"], "1 subjects are in the training and in the test part"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,13 @@ SPOKEN_REASONS = 3
     help="Feature extractor (with --zero-shot; repeatable; default: blendshape for a picture, mfcc for sound).",
 )
 @click.option("--lexicon", help="Lexicon (with --zero-shot; default: llm).")
+@click.option(
+    "--about",
+    "about_it",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="What is known of the recording, for the lexicon (with --zero-shot; repeatable): culture=GR.",
+)
 @click.option("--encoder", help="Sentence encoder (with --zero-shot; default: minilm).")
 @option_option
 @click.option("--target", "targets", multiple=True, help="Affect dimension (repeatable; default: all the model knows).")
@@ -75,6 +83,7 @@ def predict(
     zero_shot: str | None,
     extractors: tuple[str, ...],
     lexicon: str | None,
+    about_it: tuple[str, ...],
     encoder: str | None,
     assignments: tuple[str, ...],
     targets: tuple[str, ...],
@@ -123,7 +132,7 @@ def predict(
         config = resolve(preset="best", chosen=chosen, assignments=assigned)
         pipeline = Pipeline(config, settings.registry, runtime)
         try:
-            said = predict_zero_shot(pipeline, recording, wanted)
+            said = predict_zero_shot(pipeline, recording, wanted, dict(_known(about_it)))
         finally:
             pipeline.close()
         for target, reason in said.abstains.items():
@@ -131,7 +140,13 @@ def predict(
         about: dict[str, Any] = {"zero_shot": list(wanted), "abstains": dict(said.abstains)}
         rows, shown = said.windows, wanted
     else:
-        given = {"--extractor": extractors, "--lexicon": lexicon, "--encoder": encoder, "-o": assignments}
+        given = {
+            "--extractor": extractors,
+            "--lexicon": lexicon,
+            "--encoder": encoder,
+            "--about": about_it,
+            "-o": assignments,
+        }
         if wrong := next((name for name, value in given.items() if value), None):
             raise OptionError(f"{wrong} goes with --zero-shot; a model brings its own")
         assert model_path is not None
@@ -159,7 +174,15 @@ def _wanted(zero_shot: str, targets: tuple[str, ...]) -> tuple[str, ...]:
         raise OptionError("--zero-shot names no affect dimension; for instance --zero-shot valence,arousal")
     if unknown := [target for target in targets if target not in named]:
         raise OptionError(f"--target {unknown[0]} is not among --zero-shot {zero_shot}")
-    return targets or named
+    return tuple(dict.fromkeys(targets)) or named
+
+
+def _known(about_it: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for text in about_it:
+        key, sign, value = text.partition("=")
+        if not (key.strip() and sign and value.strip()):
+            raise OptionError(f"--about {text}: write KEY=VALUE, for instance culture=GR")
+        yield key.strip(), value.strip()
 
 
 def _extractors(source: Source) -> tuple[str, ...]:
@@ -169,6 +192,8 @@ def _extractors(source: Source) -> tuple[str, ...]:
 
 def _caution(runtime: HostRuntime, trained: dict[str, Any], length: float, window: float | None) -> None:
     """Say what a model's answers are not to be trusted for."""
+    if trained.get("lexicons", 1) > 1:
+        runtime.report.note("the words of this model are those for a recording of which nothing is known")
     if trained.get("synthetic"):
         made = f"the model was trained on {trained['dataset']}, which is synthetic"
         runtime.report.note(f"{made}: the cues are measured, its directions on real people are not to be trusted")
@@ -186,14 +211,15 @@ def _print_rows(rows: list[WindowPrediction], count: int) -> None:
             f"{target} {'rises' if rises else 'falls'} ({probability:.2f})"
             for target, (rises, probability) in row.directions.items()
         )
-        click.echo(f"{head}{said or 'nothing before it to compare with'}")
+        alone = "no direction is told" if row.compared else "nothing before it to compare with"
+        click.echo(f"{head}{said or alone}")
         for target, reasons in row.reasons.items():
             for reason in reasons[:SPOKEN_REASONS]:
                 more = "more" if reason.more else "less"
                 click.echo(f"             {target} {reason.contribution:+.2f}: {more} {reason.feature}: {reason.words}")
         for cue in row.cues[:count]:
             click.echo(f"             {'+' if cue.new else ' '} {cue.feature}: {cue.words}")
-        if len(row.cues) > count:
+        if count and len(row.cues) > count:
             click.echo(f"               and {len(row.cues) - count} more salient cues")
 
 

@@ -399,11 +399,12 @@ class Knowledge(_Tensors):
 class Problem(_Tensors):
     """One training task for a learner.
 
-    ``delta`` float32 [P, D]: later minus earlier representation, each column scaled by its root mean square over these
-    very pairs; ``label`` float32 [P] in {0, 1}; ``group`` int64 [P]: the subject, for splits inside the training set;
-    ``blocks`` says what the columns are; ``seed`` makes the fit repeatable; ``knowledge`` is what the lexicon says of
-    the block ``features``, for variants that are given language. Only a learner that can do without labels
-    (``LearnerSpec.zero_shot``) is ever given a problem of 0 pairs, and then with knowledge.
+    ``delta`` float32 [P, D]: later minus earlier representation, scaled column by column or block by block (see
+    ``steps.fusion``) so that its mean square over these very pairs is about 1; ``label`` float32 [P] in {0, 1};
+    ``group`` int64 [P]: the subject, for splits inside the training set; ``blocks`` says what the columns are; ``seed``
+    makes the fit repeatable; ``knowledge`` is what the lexicon says of the block ``features``, for variants that are
+    given language. Only a learner that can do without labels (``LearnerSpec.zero_shot``) is ever given a problem of 0
+    pairs, and then with knowledge.
     """
 
     delta: Tensor

@@ -75,7 +75,7 @@ def describe_run(
     """The content of ``run.json``: everything that is needed to know and to repeat the run."""
     runtime = pipeline.runtime
     config = pipeline.config
-    components = [dataset, *pipeline.components]
+    components = [dataset, *pipeline.components, *pipeline.controls]
     return {
         "lasca": __version__,
         "status": status,

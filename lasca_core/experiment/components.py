@@ -60,6 +60,7 @@ class Built:
             "distribution": self.plugin.distribution,
             "distribution_version": self.plugin.version,
             "note": self.spec.note,
+            **({"ready": True} if getattr(self.spec, "ready", False) else {}),
         }
 
 

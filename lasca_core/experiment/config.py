@@ -227,9 +227,10 @@ class Config:
     def values_for(self, kind: str, name: str) -> dict[str, Any]:
         """Option values for one component: those given for its kind, if it is chosen, then those given for its name.
 
-        A component that only serves as a control has its own options alone.
+        A component that only serves as a control, or for the zero-shot variants, has its own options alone.
         """
-        of_kind = self.components.get(kind, {}) if name in self.run.names(kind) else {}
+        chosen = self.run.extractors if kind == "extractor" else (getattr(self.run, kind),)
+        of_kind = self.components.get(kind, {}) if name in chosen else {}
         return {**of_kind, **self.components.get(name, {})}
 
 

@@ -59,14 +59,16 @@ def evaluate(pipeline: Pipeline, material: Material, representations: Representa
     if not representations.fitted:  # now, so that no variant's time includes it
         for variant in variants:
             representations.whole.get(RECIPES[variant])
+    plans = _plans(pipeline, pairs_of, material)
     outcomes: list[Outcome] = []
     results: dict[str, Any] = {}
-    for target, pairs in pairs_of.items():
-        trial = Trial(pipeline, representations, target, pairs, _plan(pipeline, target, pairs, material))
+    for target, plan in plans.items():
+        pairs = pairs_of[target]
+        trial = Trial(pipeline, representations, target, pairs, plan)
         found = [trial.run(variant) for variant in variants]
         outcomes += found
         results[target] = summarise(pipeline, pairs, trial.group, found)
-    return Evaluation(outcomes, pairs_of, {"targets": results})
+    return Evaluation(outcomes, {target: pairs_of[target] for target in plans}, {"targets": results})
 
 
 def _learnable(pipeline: Pipeline, material: Material) -> dict[str, Pairs]:
@@ -106,6 +108,22 @@ def _problem_with(pairs: Pairs, group: Tensor, target: str, tau: float) -> str:
     return ""
 
 
+def _plans(pipeline: Pipeline, pairs_of: dict[str, Pairs], material: Material) -> dict[str, list[Fold]]:
+    """The folds of each target that has some. Raises ``DatasetError`` if none has."""
+    plans: dict[str, list[Fold]] = {}
+    problems = []
+    for target, pairs in pairs_of.items():
+        try:
+            plans[target] = _plan(pipeline, target, pairs, material)
+        except DatasetError as fault:
+            problems.append(f"{target}: {fault}")
+    if not plans:
+        raise DatasetError(problems[0])
+    for problem in problems:
+        pipeline.runtime.report.warn(f"left out: {problem}")
+    return plans
+
+
 def _plan(pipeline: Pipeline, target: str, pairs: Pairs, material: Material) -> list[Fold]:
     """Every fold of every repetition that can be trained; one whose training pairs all go one way cannot.
 
@@ -119,7 +137,7 @@ def _plan(pipeline: Pipeline, target: str, pairs: Pairs, material: Material) -> 
         lost = f"{len(plan) - len(kept)} of {len(plan)} folds are left out"
         pipeline.runtime.report.warn(f"{target}: {lost}, their training pairs all go one way")
     if not kept:
-        raise DatasetError(f"{target}: in every fold the training pairs all go one way; more subjects are needed")
+        raise DatasetError("in every fold the training pairs all go one way; more subjects are needed")
     return kept
 
 
@@ -167,11 +185,16 @@ class Trial:
     def _apply_words(self, recipe: Recipe, outcome: Outcome) -> None:
         """Predict from the words alone: no label is seen, and columns are scaled by the changes of all windows."""
         words = recipe.words or "own"
+        known: dict[int, tuple[Model, Columns]] = {}
         for fold in self.plan:
-            model, columns = zero_shot(self.pipeline, self.representations, self.target, recipe, fold.repetition)
+            if fold.repetition not in known:
+                known[fold.repetition] = zero_shot(
+                    self.pipeline, self.representations, self.target, recipe, fold.repetition
+                )
+            model, columns = known[fold.repetition]
             delta, layout = self.delta_of(self.representations.whole.get(recipe, fold.repetition))
             scores = model.predict(columns.apply(delta[fold.test], layout)[0])
-            outcome.abstains = self.representations.knowledge(words, self.target, fold.repetition).silent
+            outcome.abstains |= self.representations.knowledge(words, self.target, fold.repetition).silent
             outcome.add(fold, scores.probability.cpu().numpy())
 
     def _train(self, variant: str, recipe: Recipe, outcome: Outcome) -> None:
@@ -191,7 +214,7 @@ class Trial:
                     for work, model in zip(portion, models, strict=True):
                         scores = model.predict(work.columns.apply(work.delta[work.fold.test], work.layout)[0])
                         outcome.add(work.fold, scores.probability.cpu().numpy())
-                        outcome.parameters = model.parameters
+                        outcome.parameters = max(outcome.parameters, model.parameters)
                         progress.advance()
 
     def _can_train(self, fold: Fold, recipe: Recipe, *, needs_both: bool) -> bool:
@@ -231,6 +254,9 @@ class Trial:
         if recipe.words is not None and "features" in recipe.blocks:
             knowledge = self.representations.knowledge(recipe.words, self.target, fold.repetition)
         config = self.pipeline.config
+        unlabelled = None
+        if not len(fold.train):
+            unlabelled = _changes(self.pipeline, self.representations, recipe, fold.repetition)[0]
         return make_problem(
             delta,
             layout,
@@ -241,6 +267,7 @@ class Trial:
             fusion=config.fusion,
             floor=config.normalize.scale_floor(),
             knowledge=knowledge,
+            unlabelled=unlabelled,
         )
 
 
@@ -255,9 +282,17 @@ def make_problem(
     fusion: FusionOptions,
     floor: float = 0.0,
     knowledge: Knowledge | None = None,
+    unlabelled: Tensor | None = None,
 ) -> tuple[Problem, Columns]:
-    """The training problem over the pairs ``train`` int64, and its columns, fitted on these pairs alone."""
-    columns = fit_columns(delta[train], layout, components=fusion.components, text_scale=fusion.scale, floor=floor)
+    """The training problem over the pairs ``train`` int64, and its columns, fitted on these pairs alone; where there
+    are none, on the differences ``unlabelled`` [N, D], whose direction nobody has said."""
+    columns = fit_columns(
+        delta[train] if unlabelled is None else unlabelled,
+        layout,
+        components=fusion.components,
+        text_scale=fusion.scale,
+        floor=floor,
+    )
     scaled, found = columns.apply(delta[train], layout)
     problem = Problem(scaled, pairs.label[train], group[train], found, seed, knowledge)
     return problem, columns
@@ -269,9 +304,7 @@ def zero_shot(
     """The model that knows nothing but the words, and its columns, scaled by the changes of all windows."""
     import torch
 
-    windows = representations.material.windows
-    changes = unlabelled_pairs(windows, pipeline.config.windows.stride())
-    delta, layout = differences(representations.whole.get(recipe, repetition), {"features": windows.names}, changes)
+    delta, layout = _changes(pipeline, representations, recipe, repetition)
     columns = fit_columns(delta, layout, floor=pipeline.config.normalize.scale_floor())
     device = delta.device
     problem = Problem(
@@ -323,3 +356,12 @@ def train_final(
     problem, columns = trial.problem(recipe, delta, layout, Fold(0, 0, every, every))
     (model,) = pipeline.fit([problem])
     return model, columns
+
+
+def _changes(
+    pipeline: Pipeline, representations: Representations, recipe: Recipe, repetition: int
+) -> tuple[Tensor, tuple[Block, ...]]:
+    """The differences between all consecutive valid windows, whatever was said of them."""
+    names = representations.material.windows.names
+    changes = unlabelled_pairs(representations.material.windows, pipeline.config.windows.stride())
+    return differences(representations.whole.get(recipe, repetition), {"features": names, "mask": names}, changes)

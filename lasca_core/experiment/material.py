@@ -11,7 +11,7 @@ from lasca_core.contract.types import Pairs, Recording, Trace, Windows
 from lasca_core.experiment.config import PairOptions
 from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.steps.labels import window_labels
-from lasca_core.steps.pairs import make_pairs, unlabelled_pairs
+from lasca_core.steps.pairs import make_pairs
 from lasca_core.steps.windows import concatenate
 
 if TYPE_CHECKING:
@@ -60,10 +60,6 @@ class Material:
             stride=stride,
         )
 
-    def changes(self, stride: int) -> Pairs:
-        """All pairs of valid windows, whatever their labels: what is known without annotation."""
-        return unlabelled_pairs(self.windows, stride)
-
     def group(self, strategy: str) -> Tensor:
         """Which windows are normalised together, int64 [W]."""
         import torch
@@ -83,7 +79,9 @@ def gather(pipeline: Pipeline, recordings: Sequence[Recording], targets: Sequenc
     skipped: dict[str, str] = {}
     extractors = ", ".join(pipeline.config.run.extractors)
     if pipeline.config.windows.stride() > 1 and any(recording.segments is not None for recording in recordings):
-        raise OptionError("windows.hop: the dataset's recordings have segments of their own, which do not overlap")
+        raise OptionError("windows.hop: the dataset's recordings have segments of their own in place of windows")
+    if "length" in pipeline.config.windows.model_fields_set and all(r.segments is not None for r in recordings):
+        report.note("windows.length is not used: the dataset's recordings have segments of their own")
     with report.task(
         f"extract {extractors} from {len(recordings)} recordings", len(recordings) * len(pipeline.extractors)
     ) as task:

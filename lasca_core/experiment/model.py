@@ -22,7 +22,7 @@ from lasca_core.steps.normalize import Statistics
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT = 1
+FORMAT = 2
 _STATISTICS = ("low", "high", "median", "reach")
 
 
@@ -109,6 +109,8 @@ def load(path: Path) -> SavedModel:
                 f"{folder}: the model has format {content['format']}, written by lasca {content['lasca']}; "
                 f"upgrade lasca"
             )
+        if content["format"] < FORMAT:
+            raise ModelError(f"{folder}: the model was written by an earlier lasca; train it again")
         for name, digest in content["files"].items():
             if not (folder / name).is_file() or sha256_of(folder / name) != digest:
                 raise ModelError(
@@ -178,6 +180,13 @@ def restore(
 
     Raises ``ModelError`` if an installed component would give other results than the one in training.
     """
+    brought = [part["name"] for part in model.components if part.get("ready")]
+    if brought:
+        raise ModelError(
+            f"the model was trained on {', '.join(brought)}, features that the dataset "
+            f"{(model.training or {}).get('dataset', '?')!r} brought along and nothing measures in a recording; train "
+            f"one with an extractor, as in lasca run --extractor blendshape"
+        )
     config: Config = resolve(tables={**model.config, "windows": {**model.config["windows"], **(overrides or {})}})
     try:
         pipeline = Pipeline(config, registry, runtime, fixed_lexicon=model.lexicon)

@@ -133,6 +133,25 @@ class Pipeline:
         provider = [] if self.fixed_lexicon else [self.provider]
         return [*self.extractors, self.saliency, *provider, self.encoder, self.learner]
 
+    @property
+    def controls(self) -> list[Built]:
+        """The components that only the chosen variants need: the control lexicon, and the learner without training."""
+        variants, chosen = self.config.evaluate.variants, []
+        if {"names", "zero-shot-names"} & set(variants):
+            chosen.append(self._build("lexicon", self.config.evaluate.control))
+        if any(variant.startswith("zero-shot") for variant in variants):
+            chosen.append(self.zero_shot_learner)
+        main = self.components
+        return [built for built in chosen if built not in main]
+
+    @property
+    def zero_shot_learner(self) -> Built:
+        """The learner that needs no training. Raises ``OptionError`` if the one that was named does."""
+        built = self._build("learner", self.config.run.zero_shot)
+        if not getattr(built.spec, "zero_shot", False):
+            raise OptionError(f"run.zero_shot: the learner {built.spec.name!r} cannot do without training; try prior")
+        return built
+
     def close(self) -> None:
         """Give back what the components hold."""
         for built in self._built.values():
@@ -348,10 +367,7 @@ class Pipeline:
 
     def without_training(self, problems: Sequence[Problem]) -> list[Model]:
         """One model for each problem without pairs, from the lexicon's knowledge alone."""
-        built = self._build("learner", self.config.run.zero_shot)
-        if not getattr(built.spec, "zero_shot", False):
-            raise OptionError(f"run.zero_shot: the learner {built.spec.name!r} cannot do without training; try prior")
-        models: list[Model] = built.component.fit_many(problems)
+        models: list[Model] = self.zero_shot_learner.component.fit_many(problems)
         return models
 
     def embed(self, texts: Sequence[str]) -> Embeddings:

@@ -52,9 +52,9 @@ class Reason:
 
 @dataclass(frozen=True)
 class WindowPrediction:
-    """One window: ``directions`` maps a target to (rises?, probability of that direction) against the window before,
-    and is empty where there is none to compare with. The cue that grew most comes first. ``reasons`` maps a target to
-    what speaks most for or against a rise, the strongest first, where the words alone predict."""
+    """One window: ``directions`` maps a target to (rises?, probability of that direction) against the window before;
+    ``compared`` says whether there is one to compare with. The cue that grew most comes first. ``reasons`` maps a
+    target to what speaks most for or against a rise, the strongest first, where the words alone predict."""
 
     start: float
     end: float
@@ -63,6 +63,7 @@ class WindowPrediction:
     cues: tuple[Cue, ...]
     sentence: str
     dropped: int
+    compared: bool = False
     reasons: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
 
 
@@ -106,6 +107,7 @@ def predict_zero_shot(
     predicted, with the reason. Raises ``MediaError`` as ``predict`` does.
     """
 
+    _ = pipeline.components, pipeline.zero_shot_learner  # a wrong name is an error before any work
     windows = _windows(pipeline, recording)
     scene = _scene(pipeline, windows, pipeline.lexicon_for(windows.names, about), None)
     floor = pipeline.config.normalize.scale_floor()
@@ -278,6 +280,7 @@ def _rows(
                 cues=tuple(sorted(cues, key=lambda cue: (-cue.growth, cue.feature))) if valid else (),
                 sentence=words.texts[int(words.index[window])] if valid else "",
                 dropped=int(words.dropped[window]),
+                compared=window in row_of,
                 reasons={target: listed[row_of[window]] for target, listed in (reasons or {}).items()}
                 if window in row_of
                 else {},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lasca_core.contract.errors import MediaError
 from lasca_core.contract.protocols import Component
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ReadySpec(ExtractorSpec):
     """An extractor's spec that reads no stream."""
+
+    ready: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         ComponentSpec.__post_init__(self)

@@ -116,11 +116,13 @@ class Blocks:
         for lexicon, sessions in _sessions_by_lexicon(lexicons):
             raised, lowered = (
                 self.pipeline.embed([lexicon.describe(name, side) for name in self.windows.names]).vectors
-                for side in (1, -1)
+                for side in ((1, -1) if self.pipeline.config.lexicon.direction else (0, 0))
             )
-            found = weighted_words(self.saliency, raised, lowered, self.normalized.state)
-            own = torch.isin(self.windows.session, torch.tensor(sessions, device=found.device))[:, None]
-            result = torch.where(own, found, 0.0 if result is None else result)
+            rows = torch.isin(self.windows.session, torch.tensor(sessions, device=raised.device)).nonzero()[:, 0]
+            salient = Saliency(self.saliency.mask[rows], self.saliency.score[rows])
+            if result is None:
+                result = raised.new_zeros(len(self.windows), raised.shape[1])
+            result[rows] = weighted_words(salient, raised, lowered, self.normalized.state[rows])
         assert result is not None
         return result
 

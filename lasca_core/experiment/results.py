@@ -118,7 +118,8 @@ def compared(variants: Sequence[str]) -> list[tuple[str, str]]:
 
 def _compare(pipeline: Pipeline, outcomes: Sequence[Outcome], label: np.ndarray, cluster: np.ndarray) -> dict[str, Any]:
     """Differences of accuracy over all pairs and repetitions: intervals that resample subjects, and p-values of a test
-    that flips the sign of each subject's gain, corrected for the number of comparisons (Holm 1979)."""
+    that flips the sign of each subject's gain, corrected for the number of comparisons (Holm 1979); ``least_p`` is the
+    smallest corrected p-value that so few subjects can give."""
     options = pipeline.config.evaluate
     if options.bootstrap == 0:
         return {}
@@ -133,11 +134,12 @@ def _compare(pipeline: Pipeline, outcomes: Sequence[Outcome], label: np.ndarray,
         )
         found[f"{first} - {second}"] = {
             **asdict(interval),
-            "p": sign_flip_test(gain, owner, flips=options.bootstrap, seed=pipeline.runtime.seed),
+            "p": sign_flip_test(gain, owner),
         }
     corrected = holm([row["p"] for row in found.values()])
     for row, p in zip(found.values(), corrected, strict=True):
         row["p_corrected"] = p
+        row["least_p"] = min(1.0, 2.0 ** (1 - row["subjects"]) * len(found))
         row["shown"] = is_shown(row)
     return found
 
@@ -152,6 +154,6 @@ def is_shown(row: dict[str, Any]) -> bool:
 def sentence(name: str, row: dict[str, Any]) -> str:
     """A comparison in a plain sentence."""
     verdict = "shown" if row["shown"] else "not shown"
-    if row["subjects"] < FEWEST_SUBJECTS:
+    if row["subjects"] < FEWEST_SUBJECTS or row.get("least_p", 0.0) > 1 - row["confidence"]:
         verdict = f"too few subjects to tell ({row['subjects']})"
     return f"{name} = {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]: {verdict}"

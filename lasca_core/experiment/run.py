@@ -86,7 +86,7 @@ def run(config: Config, registry: Registry, runtime: HostRuntime, output: Path, 
     write_record = partial(artifacts.describe_run, pipeline, dataset, command=command)
     artifacts.write_json(folder / "run.json", write_record(None, status="running"))
     components = {kind: config.run.names(kind) for kind in KINDS}
-    resolved = artifacts.resolved_tables(config, [dataset, *pipeline.components])
+    resolved = artifacts.resolved_tables(config, [dataset, *pipeline.components, *pipeline.controls])
     observers = Observers(registry, runtime, RunInfo(folder, components, resolved))
     observers.tell("lasca_run_started")
     error: BaseException | None = None
@@ -111,14 +111,18 @@ def run(config: Config, registry: Registry, runtime: HostRuntime, output: Path, 
 
 
 def _without_absent_controls(config: Config, registry: Registry, runtime: HostRuntime) -> Config:
-    """Without the variants that need a component which is not installed, where the person asked for none by name."""
+    """Without the variants that need a default component which is not installed, where none was asked for by name."""
     if "variants" in config.evaluate.model_fields_set:
         return config
-    needed = {"lexicon": (config.evaluate.control, ("names", "zero-shot-names")),
-              "learner": (config.run.zero_shot, ("zero-shot", "zero-shot-names", "zero-shot-shuffled"))}  # fmt: skip
+    control, zero_shot = config.evaluate, config.run
+    needed = (
+        ("lexicon", control.control, "control" in control.model_fields_set, ("names", "zero-shot-names")),
+        ("learner", zero_shot.zero_shot, "zero_shot" in zero_shot.model_fields_set,
+         ("zero-shot", "zero-shot-names", "zero-shot-shuffled")),
+    )  # fmt: skip
     lost: list[str] = []
-    for kind, (name, variants) in needed.items():
-        if all(registered.spec.name != name for registered in registry.all(kind)):
+    for kind, name, asked, variants in needed:
+        if not asked and all(registered.spec.name != name for registered in registry.all(kind)):
             lost += [variant for variant in config.evaluate.variants if variant in variants]
             runtime.report.note(f"{kind} {name} is not installed: {', '.join(variants)} are left out")
     kept = tuple(variant for variant in config.evaluate.variants if variant not in lost)
@@ -129,7 +133,7 @@ def _introduce(pipeline: Pipeline, dataset: Built) -> None:
     """Say what is about to run; builds and identifies all components, so that a wrong name, a wrong option or a model
     that is not to be had is an error before any work."""
     report = pipeline.runtime.report
-    named = [built.identity["name"] for built in pipeline.components]
+    named = [built.identity["name"] for built in (*pipeline.components, *pipeline.controls)]
     report.note(f"components: {', '.join(named)}")
     report.note(f"device: {pipeline.runtime.describe_device()}")
     if getattr(dataset.spec, "synthetic", False):
@@ -142,10 +146,18 @@ def _learn(pipeline: Pipeline, material: Material, *, synthetic: bool) -> tuple[
     variants = pipeline.config.evaluate.variants
     kept = next((name for name in ("fused", "features", "text", "mask") if name in variants), "features")
     heads = {}
+    lexicons = len({lexicon.checksum for lexicon in representations.lexicons})
+    kept_words = representations
+    if lexicons > 1:  # a model keeps one lexicon, and must be trained on what it will say
+        base = representations.base
+        kept_words = Representations(pipeline, material, base, [base] * len(representations.lexicons))
+        told = f"{lexicons} lexicons speak of its sessions; the saved model is trained with {base.id} alone"
+        pipeline.runtime.report.warn(f"the dataset was evaluated as {told}")
     for target, pairs in evaluation.pairs.items():
-        trained, columns = train_final(pipeline, material, representations, target, kept, pairs)
+        trained, columns = train_final(pipeline, material, kept_words, target, kept, pairs)
         heads[target] = Head(trained.state(), columns)
-    evaluation.metrics["wording"] = _describe_wording(representations)
+    if pipeline.config.fusion.wording == "sentence":
+        evaluation.metrics["wording"] = _describe_wording(representations)
     model = SavedModel(
         variant=kept,
         columns=material.windows.names,
@@ -158,6 +170,7 @@ def _learn(pipeline: Pipeline, material: Material, *, synthetic: bool) -> tuple[
             "dataset": pipeline.config.run.dataset,
             "synthetic": synthetic,
             "subjects": len(material.subjects),
+            "lexicons": lexicons,
             "pairs": {target: len(pairs) for target, pairs in evaluation.pairs.items()},
         },
     )

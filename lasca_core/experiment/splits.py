@@ -85,7 +85,7 @@ def official_split(
         found = [row for row, name in enumerate(part) if name in wanted]
         if not found:
             raise DatasetError(
-                f"evaluate.{option}: no pair belongs to {' or '.join(wanted)}; the dataset has {', '.join(stated)}"
+                f"evaluate.{option}: no pair belongs to {' or '.join(wanted)}; there are pairs of {', '.join(stated)}"
             )
         rows[option] = torch.tensor(found, dtype=torch.int64, device=groups.device)
     train, test = rows["train_parts"], rows["test_parts"]

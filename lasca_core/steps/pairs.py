@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from lasca_core.contract.types import Windows
 
+_OVERLAP = 0.2
+"""Share of the shorter one by which two windows may overlap and count as one after the other: annotators cut roughly."""
+
 Threshold = Literal["range", "self", "scale", "absolute"]
 
 
@@ -32,7 +35,7 @@ def make_pairs(
     ``labels`` float32 [W], ``labelled`` bool [W]; ``ranges`` float32 [S]: highest minus lowest value of each session's
     trace. The threshold is, by ``strategy``: ``range`` tau x the session's range; ``self`` tau x |label of t|, which is
     taken to be at least ``floor`` of the scale; ``scale`` tau x the width of the annotation ``scale``; ``absolute`` tau
-    itself. Exact ties are dropped too.
+    itself. Exact ties are dropped too, and so are pairs of windows that overlap, as segments of a recording may.
     """
     import torch
 
@@ -54,7 +57,8 @@ def make_pairs(
         "absolute": lambda: torch.full_like(change, tau),
     }[strategy]()
     enough = change.abs() > threshold
-    keep = measured & annotated & enough
+    apart = _apart(windows, earlier, later)
+    keep = measured & annotated & enough & apart
     return Pairs(
         earlier=earlier[keep],
         later=later[keep],
@@ -64,6 +68,7 @@ def make_pairs(
             "invalid window": int((~measured).sum()),
             "not annotated": int((measured & ~annotated).sum()),
             "change too small": int((measured & annotated & ~enough).sum()),
+            **({"overlap": overlaps} if (overlaps := int((~apart).sum())) else {}),
         },
     )
 
@@ -75,5 +80,13 @@ def unlabelled_pairs(windows: Windows, stride: int = 1) -> Pairs:
         same = windows.session[stride:] == windows.session[:-stride]
         rows[:-stride] = same & windows.valid[stride:] & windows.valid[:-stride]
     earlier = rows.nonzero()[:, 0]
+    earlier = earlier[_apart(windows, earlier, earlier + stride)]
     nothing = windows.values.new_zeros(len(earlier))
     return Pairs(earlier, earlier + stride, label=nothing, change=nothing, dropped={})
+
+
+def _apart(windows: Windows, earlier: Tensor, later: Tensor) -> Tensor:
+    """Whether two windows lie one after the other, bool [P], but for a small overlap."""
+    lengths = windows.ends - windows.starts
+    overlap = windows.ends[earlier] - windows.starts[later]
+    return overlap <= _OVERLAP * lengths[earlier].minimum(lengths[later])

@@ -188,7 +188,7 @@ def cut(
             center = torch.cat([track.values, nothing])[row]
             share = torch.cat([track.valid, track.valid.new_zeros(1)])[row].double()
         elif segments is not None and _one_each(track, starts.to(device)):
-            center, spread, share = track.values, torch.zeros_like(track.values), track.valid.double()
+            center, share = track.values, track.valid.double()
         else:
             center, spread, share = summarise(
                 track.values, track.times, track.valid, starts.to(device), ends.to(device)

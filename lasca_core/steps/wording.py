@@ -186,8 +186,8 @@ def _distinct(
 
 
 def shuffled(lexicon: Lexicon, generator: torch.Generator) -> Lexicon:
-    """The control: the same descriptions, with their forms, permuted among the features; without combinations, whose
-    words would no longer be those of their parts."""
+    """The control: the same descriptions, with their forms and what they are evidence of, permuted among the features;
+    without combinations, whose words would no longer be those of their parts."""
     import dataclasses
 
     import torch
@@ -200,5 +200,9 @@ def shuffled(lexicon: Lexicon, generator: torch.Generator) -> Lexicon:
         id=f"{lexicon.id}-shuffled",
         entries={name: lexicon.entries[other] for name, other in source.items()},
         forms={name: lexicon.forms[other] for name, other in source.items() if other in lexicon.forms},
+        speaks={
+            target: frozenset(name for name, other in source.items() if other in known)
+            for target, known in lexicon.speaks.items()
+        },
         combinations=(),
     )

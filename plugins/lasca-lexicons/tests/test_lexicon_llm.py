@@ -68,7 +68,7 @@ def test_all_73_features_are_described_in_the_order_of_face_then_pose_then_voice
     assert len(FEATURES) == 73
     assert tuple(lexicon.entries) == FEATURES
     assert llm.features("en")[:58] == BLENDSHAPES + POSE
-    assert llm.languages() == ("en",)
+    assert llm.languages() == ("en", "de", "fr", "es", "el", "hu", "zh", "sr")
 
 
 def test_openface_pyfeat_facet_arkit_and_egemaps_have_words(everything: Lexicon) -> None:
@@ -270,10 +270,28 @@ def test_the_spread_of_a_feature_is_described_through_the_feature_and_follows_it
 
 
 def test_an_unknown_language_is_answered_with_the_known_ones(llm: BundledLexicon) -> None:
-    with pytest.raises(LexiconError, match=r"lexicon 'llm' has no language 'de'; it has en"):
-        llm.lexicon_for(LexiconContext(FEATURES, language="de"))
-    with pytest.raises(LexiconError, match="no language 'de'"):
-        llm.features("de")
+    with pytest.raises(LexiconError, match=r"lexicon 'llm' has no language 'tlh'; it has en, de"):
+        llm.lexicon_for(LexiconContext(FEATURES, language="tlh"))
+    with pytest.raises(LexiconError, match="no language 'tlh'"):
+        llm.features("tlh")
+
+
+@pytest.mark.parametrize("language", ["de", "fr", "es", "el", "hu", "zh", "sr"])
+def test_every_language_says_the_same_of_the_same_features(llm: BundledLexicon, language: str) -> None:
+    names = llm.features("en")
+    english, other = (llm.lexicon_for(LexiconContext(names, language=tag)) for tag in ("en", language))
+    assert tuple(other.entries) == tuple(english.entries)
+    assert {name: set(forms) for name, forms in other.forms.items()} == {
+        name: set(forms) for name, forms in english.forms.items()
+    }
+    assert [item.features for item in other.combinations] == [item.features for item in english.combinations]
+    assert other.speaks == english.speaks
+    assert other.anchors.keys() == english.anchors.keys()
+    for target, anchors in other.anchors.items():
+        assert len(anchors.high) == len(anchors.low) == len(english.anchors[target].high)
+    assert not set(other.entries.values()) & set(english.entries.values())
+    assert (other.template, other.empty) != (english.template, english.empty)
+    assert other.checksum != english.checksum
 
 
 def test_features_without_an_entry_are_named(llm: BundledLexicon) -> None:

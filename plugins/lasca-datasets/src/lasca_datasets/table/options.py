@@ -83,8 +83,8 @@ class TableOptions(LabelOptions):
         "'table' for a plain one",
     )
 
-    labels: tuple[str, ...] | dict[str, str | tuple[str, ...]] = Field(
-        default=("valence", "arousal"),
+    labels: tuple[str, ...] | dict[str, str | tuple[str, ...]] | None = Field(
+        default=None,
         description="columns of the labels, or affect dimension -> its column or the columns of its raters: "
         "{valence = 'V', arousal = ['A1', 'A2']}; by default valence and arousal, as far as they are there",
     )
@@ -109,8 +109,10 @@ class TableOptions(LabelOptions):
     @field_validator("labels")
     @classmethod
     def _some_labels(
-        cls, labels: tuple[str, ...] | dict[str, str | tuple[str, ...]]
-    ) -> tuple[str, ...] | dict[str, str | tuple[str, ...]]:
+        cls, labels: tuple[str, ...] | dict[str, str | tuple[str, ...]] | None
+    ) -> tuple[str, ...] | dict[str, str | tuple[str, ...]] | None:
+        if labels is None:
+            return None
         if not labels or (isinstance(labels, dict) and not all(labels.values())):
             raise ValueError("every affect dimension needs a column")
         return labels
@@ -125,11 +127,11 @@ class TableOptions(LabelOptions):
 
     def label_columns(self) -> dict[str, tuple[str, ...]]:
         """Affect dimension -> the columns of its raters."""
-        if isinstance(self.labels, tuple):
-            return {name: (name,) for name in self.labels}
+        if self.labels is None or isinstance(self.labels, tuple):
+            return {name: (name,) for name in self.labels or ("valence", "arousal")}
         return {name: (one,) if isinstance(one, str) else one for name, one in self.labels.items()}
 
     @property
     def labels_named(self) -> bool:
         """Whether the person has named the labels, so that each must be there."""
-        return "labels" in self.model_fields_set
+        return self.labels is not None
