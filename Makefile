@@ -1,4 +1,4 @@
-# make run · make test · make check · make clean-venv   (each sets up .venv itself when it must)
+# make run · make test · make docs · make check · make clean-venv   (each sets up .venv itself when it must)
 
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DISTRIBUTIONS := $(wildcard pyproject.toml plugins/*/pyproject.toml)
 
-.PHONY: run test test-all check clean-venv
+.PHONY: run test test-all docs check clean-venv
 
 run: $(READY)
 	$(BIN)/lasca run --extractor blendshape --extractor mfcc --encoder minilm
@@ -19,6 +19,9 @@ test: $(READY)
 
 test-all: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or not slow"
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 check: $(READY)
 	$(BIN)/ruff check .

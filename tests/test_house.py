@@ -151,7 +151,7 @@ def test_well_known_components_are_those_that_the_package_offers(folder: Path) -
 
 def test_requirements_name_every_distribution_and_pin_torch() -> None:
     lines = [line.strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
-    assert [line for line in lines if re.fullmatch(r"-e \.(\[\w+\])?", line)] != []
+    assert [line for line in lines if re.fullmatch(r"-e \.(\[[\w,]+\])?", line)] != []
     named = {re.sub(r"\[[\w,]+\]$", "", line) for line in lines if line.startswith("-e ./")}
     assert named == {f"-e ./plugins/{folder.name}" for folder in PLUGINS}
     assert [line for line in lines if re.fullmatch(r"torch==\d+\.\d+\.\d+", line)] != []

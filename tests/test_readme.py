@@ -80,8 +80,10 @@ def test_every_link_in_the_readme_points_to_a_file() -> None:
 
 
 def test_the_outputs_in_the_readme_are_those_of_a_run_and_a_prediction() -> None:
-    run, prediction = re.findall(r"<!-- output:\w+ -->\n```\n(.*?)```", README, re.DOTALL)
-    for variant in ("majority", "features", "mask", "text", "fused", "shuffled"):
+    run, zero_shot, prediction = re.findall(r"<!-- output:[\w-]+ -->\n```\n(.*?)```", README, re.DOTALL)
+    for variant in ("majority", "zero-shot", "features", "mask", "text", "fused", "names", "shuffled"):
         assert len(re.findall(rf"^{variant} +0\.\d+", run, re.MULTILINE)) == 2, variant
     assert "synthetic" in run
-    assert re.search(r"valence (rises|falls) \(0\.\d\d\)", prediction)
+    for said in (zero_shot, prediction):
+        assert re.search(r"valence (rises|falls) \(0\.\d\d\)", said)
+    assert re.search(r"valence \+0\.\d\d: more mouthSmile", zero_shot)

@@ -15,9 +15,11 @@ from lasca_core.contract.errors import LascaError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("lasca_core.cli.run:run", "Extract, describe, encode, train and evaluate: the main job."),
+    "sweep": ("lasca_core.cli.sweep:sweep", "Cross any options in one file, resumably, and print the tables."),
     "predict": ("lasca_core.cli.predict:predict", "Say window by window whether affect rises or falls, and why."),
+    "report": ("lasca_core.cli.report:report", "Show a finished run as a page, and as figures for a paper."),
     "extract": ("lasca_core.cli.extract:extract", "Write the named features of recordings to Parquet."),
-    "plugins": ("lasca_core.cli.plugins:plugins", "List the installed plugins and what they offer."),
+    "plugins": ("lasca_core.cli.plugins:plugins", "List, show, check and begin plugins."),
     "weights": ("lasca_core.cli.weights:weights", "List, fetch and verify pretrained files."),
     "lexicon": ("lasca_core.cli.lexicon:lexicon", "Show and check lexicons."),
     "data": ("lasca_core.cli.data:data", "List, make and check datasets."),

@@ -215,7 +215,14 @@ def _rows(results: Sequence[Result], short: bool) -> Iterator[tuple[str, str]]:
     default=Path(),
     help="Folder in which the plugin's folder is made (default: here).",
 )
-@click.option("--license", "licence", type=click.Choice(LICENCES), default=LICENCES[0], show_default=True)
+@click.option(
+    "--license",
+    "licence",
+    type=click.Choice(LICENCES),
+    default=LICENCES[0],
+    show_default=True,
+    help="Licence of the new plugin.",
+)
 @click.option("--author", help="Who holds the copyright (default: 'The NAME authors').")
 @common_options
 @click.pass_obj

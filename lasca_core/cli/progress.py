@@ -24,13 +24,13 @@ class TerminalReporter:
     def note(self, message: str) -> None:
         """A note, once."""
         if message not in self._notes and not self.quiet:
-            click.echo(message, err=True)
+            click.echo(message, file=sys.stderr)
         self._notes.add(message)
 
     def warn(self, message: str) -> None:
         """A warning, once, even when quiet."""
         if message not in self.warnings:
-            click.echo(f"lasca: warning: {message}", err=True)
+            click.echo(f"lasca: warning: {message}", file=sys.stderr)
             self.warnings.append(message)
 
     def task(self, label: str, total: float | None = None) -> Task:
@@ -56,7 +56,7 @@ class TerminalTask:
         if self._quiet:
             return self
         if not sys.stderr.isatty():
-            click.echo(f"{self._label} ...", err=True)
+            click.echo(f"{self._label} ...", file=sys.stderr)
             return self
         from rich.console import Console
         from rich.progress import (

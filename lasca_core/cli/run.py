@@ -106,8 +106,10 @@ def run(
 def _show(record: dict[str, Any], metrics: dict[str, Any]) -> None:
     for target, found in metrics["targets"].items():
         _show_target(target, found, synthetic=record["synthetic"])
-    words = metrics.get("wording")
-    if words:
+    words = metrics["wording"]
+    if "distinct_texts" not in words:
+        click.echo(f"words: {words['salient_cues_mean']:.1f} salient cues in each of {words['windows']} windows")
+    else:
         click.echo(
             f"words: {words['distinct_texts']} distinct texts for {words['windows']} windows, "
             f"{words['salient_cues_mean']:.1f} salient cues a window; in {words['windows_with_dropped_cues']} windows "

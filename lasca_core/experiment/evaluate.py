@@ -55,11 +55,11 @@ def evaluate(pipeline: Pipeline, material: Material, representations: Representa
     Raises ``DatasetError`` if none can.
     """
     variants = pipeline.config.evaluate.variants
-    pairs_of = _learnable(pipeline, material)
+    pairs_of = learnable(pipeline, material)
     if not representations.fitted:  # now, so that no variant's time includes it
         for variant in variants:
             representations.whole.get(RECIPES[variant])
-    plans = _plans(pipeline, pairs_of, material)
+    plans = plans_of(pipeline, pairs_of, material)
     outcomes: list[Outcome] = []
     results: dict[str, Any] = {}
     for target, plan in plans.items():
@@ -71,7 +71,7 @@ def evaluate(pipeline: Pipeline, material: Material, representations: Representa
     return Evaluation(outcomes, {target: pairs_of[target] for target in plans}, {"targets": results})
 
 
-def _learnable(pipeline: Pipeline, material: Material) -> dict[str, Pairs]:
+def learnable(pipeline: Pipeline, material: Material) -> dict[str, Pairs]:
     """The pairs of each target that has enough of both directions, from at least two subjects."""
     found: dict[str, Pairs] = {}
     problems = []
@@ -108,7 +108,7 @@ def _problem_with(pairs: Pairs, group: Tensor, target: str, tau: float) -> str:
     return ""
 
 
-def _plans(pipeline: Pipeline, pairs_of: dict[str, Pairs], material: Material) -> dict[str, list[Fold]]:
+def plans_of(pipeline: Pipeline, pairs_of: dict[str, Pairs], material: Material) -> dict[str, list[Fold]]:
     """The folds of each target that has some. Raises ``DatasetError`` if none has."""
     plans: dict[str, list[Fold]] = {}
     problems = []

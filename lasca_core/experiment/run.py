@@ -156,8 +156,7 @@ def _learn(pipeline: Pipeline, material: Material, *, synthetic: bool) -> tuple[
     for target, pairs in evaluation.pairs.items():
         trained, columns = train_final(pipeline, material, kept_words, target, kept, pairs)
         heads[target] = Head(trained.state(), columns)
-    if pipeline.config.fusion.wording == "sentence":
-        evaluation.metrics["wording"] = _describe_wording(representations)
+    evaluation.metrics["wording"] = _describe_wording(representations)
     model = SavedModel(
         variant=kept,
         columns=material.windows.names,
@@ -181,12 +180,17 @@ def _describe_wording(representations: Representations) -> dict[str, Any]:
     """How many windows and distinct texts there are, and what the encoder's token limit cost."""
     whole = representations.whole
     valid = representations.material.windows.valid
-    dropped = whole.wording.dropped[valid]
     salient = whole.saliency.mask[valid].sum(dim=1).float()
-    return {
+    found = {
         "windows": int(valid.sum()),
-        "distinct_texts": len(whole.wording.texts),
         "salient_cues_mean": float(salient.mean()) if len(salient) else 0.0,
+    }
+    if representations.pipeline.config.fusion.wording != "sentence":
+        return found  # no sentence is read
+    dropped = whole.wording.dropped[valid]
+    return {
+        **found,
+        "distinct_texts": len(whole.wording.texts),
         "windows_with_dropped_cues": int((dropped > 0).sum()),
         "dropped_cues": int(dropped.sum()),
         "max_tokens": representations.pipeline.encoder.component.max_tokens,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lasca_core.contract.types import Windows
 
 _OVERLAP = 0.2
-"""Share of the shorter one by which two windows may overlap and count as one after the other: annotators cut roughly."""
+"""Share of the shorter one by which two windows may overlap and still be a pair: annotators cut roughly."""
 
 Threshold = Literal["range", "self", "scale", "absolute"]
 
@@ -68,7 +68,7 @@ def make_pairs(
             "invalid window": int((~measured).sum()),
             "not annotated": int((measured & ~annotated).sum()),
             "change too small": int((measured & annotated & ~enough).sum()),
-            **({"overlap": overlaps} if (overlaps := int((~apart).sum())) else {}),
+            **({"overlap": overlaps} if (overlaps := int((measured & annotated & enough & ~apart).sum())) else {}),
         },
     )
 

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from lasca_core.api import Model, Problem
 
 _SHARES = (0.5, 0.25, 0.75, 0.0, 1.0)
-"""Shares of the believer in the pool that are tried; the first one stands where others are no better."""
+"""Shares of the believer in the pool that are tried."""
+_LEANING = 4.0
+"""Log probability that the pairs of people left out must gain for each unit by which a share departs from one half:
+with a handful of people, which of the two predicts them better is mostly chance."""
 
 
 class Prior(Component):
@@ -73,7 +76,11 @@ def _pool(experts: Sequence[Trained], label: Tensor) -> tuple[float, ...]:
     if any(logits is None for logits in held_out):
         return (_SHARES[0], 1 - _SHARES[0])
     believer, alone = (logits for logits in held_out if logits is not None)
-    best = max(_SHARES, key=lambda share: calibrate(share * believer + (1 - share) * alone, label)[1])
+
+    def merit(share: float) -> float:
+        return calibrate(share * believer + (1 - share) * alone, label)[1] - _LEANING * abs(share - 0.5)
+
+    best = max(_SHARES, key=merit)
     return (best, 1 - best)
 
 
