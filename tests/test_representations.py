@@ -123,3 +123,18 @@ def test_shuffled_words_are_drawn_anew_for_each_repetition(setup) -> None:  # ty
     assert torch.equal(first, again)
     assert not torch.equal(first, found.whole.text("shuffled", 1))
     assert torch.equal(found.whole.text("own", 0), found.whole.text("own", 1))
+
+
+def test_without_direction_weighted_words_do_not_tell_raised_from_lowered(setup) -> None:  # type: ignore[no-untyped-def]
+    _, told = setup("fusion.wording=weighted")
+    _, untold = setup("fusion.wording=weighted", "lexicon.direction=false")
+    assert not torch.equal(told.whole.text("own"), untold.whole.text("own"))
+
+
+def test_shuffled_words_are_evidence_of_what_they_were_evidence_of() -> None:
+    from lasca_core.steps.wording import shuffled
+
+    entries = {name: f"about {name}" for name in "abcdef"}
+    lexicon = Lexicon("x", "1", "en", "CC0-1.0", entries, speaks={"valence": frozenset("ab")})
+    mixed = shuffled(lexicon, torch.Generator().manual_seed(1))
+    assert {mixed.entries[name] for name in mixed.speaks["valence"]} == {"about a", "about b"}

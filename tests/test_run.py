@@ -379,3 +379,38 @@ def test_a_control_that_is_not_installed_is_left_out_unless_it_was_asked_for(
         config = resolve(chosen=chosen, assignments=[asked])
         kept = run_module._without_absent_controls(config, registry, runtime).evaluate.variants
         assert "names" in kept, "what was asked for by name is an error later, and not dropped"
+
+
+def test_options_of_the_kind_go_to_the_chosen_learner_and_not_to_the_one_without_training(
+    tmp_path: Path, toy: ModuleType
+) -> None:
+    finished = go(tmp_path, toy, "learner.alpha=0.5", "evaluate.variants=['zero-shot', 'features']")
+    assert finished.record["config"]["mlp"]["alpha"] == 0.5
+    assert finished.record["config"]["prior"]["gain"] == 1.5, "what a variant needs is in the record too"
+
+
+def test_a_model_of_ready_features_says_that_nothing_measures_them(tmp_path: Path, toy: ModuleType) -> None:
+    assignments = ["facs.people=6", "facs.segments=10", "evaluate.variants=['features']", "evaluate.folds=2"]
+    config = resolve(chosen={"dataset": "facs", "lexicon": "names", "encoder": "hashing"}, assignments=assignments)
+    registry, runtime = make_registry(toy), make_runtime(tmp_path / "cache")
+    finished = run(config, registry, runtime, tmp_path / "runs", [])
+    assert finished.record["config"]["run"]["extractors"] == ["au"]
+    saved = models.load(finished.folder)
+    with pytest.raises(ModelError, match=r"trained on au, features that the dataset 'facs' brought along"):
+        models.restore(saved, registry, runtime)
+
+
+def test_a_target_without_a_fold_is_left_out_aloud_and_the_others_go_on(tmp_path: Path, toy: ModuleType) -> None:
+    from lasca_core.experiment import evaluate as evaluation
+
+    real = evaluation._plan
+
+    def plan(pipeline: Any, target: str, pairs: Any, material: Any) -> Any:
+        if target == "valence":
+            raise DatasetError("evaluate.test_parts: no pair belongs to validation")
+        return real(pipeline, target, pairs, material)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "_plan", plan)
+        with pytest.raises(DatasetError, match=r"valence: evaluate\.test_parts: no pair belongs to validation"):
+            go(tmp_path, toy, "evaluate.variants=['features']")

@@ -580,3 +580,14 @@ def test_a_path_that_is_not_there_or_holds_no_table_is_one_sentence(tmp_path):
 def test_options_that_cannot_be_meant_are_refused(options, sentence):
     with pytest.raises(ValidationError, match=re.escape(sentence)):
         TableOptions(path=Path("t.csv"), **options)
+
+
+def test_a_record_of_all_options_reads_the_same_table_again(tmp_path: Path) -> None:
+    from lasca_datasets.table.options import TableOptions
+
+    options = TableOptions(path=tmp_path / "t.csv")  # type: ignore[call-arg]
+    written = {key: value for key, value in options.model_dump(mode="json").items() if value is not None}
+    again = TableOptions.model_validate(written)
+    assert not options.labels_named
+    assert not again.labels_named, "labels that nobody named need not all be there"
+    assert TableOptions(path=tmp_path / "t.csv", labels=("valence",)).labels_named  # type: ignore[call-arg]
