@@ -400,7 +400,7 @@ def test_a_model_of_ready_features_says_that_nothing_measures_them(tmp_path: Pat
         models.restore(saved, registry, runtime)
 
 
-def test_a_target_without_a_fold_is_left_out_aloud_and_the_others_go_on(tmp_path: Path, toy: ModuleType) -> None:
+def test_a_run_whose_only_target_has_no_fold_names_the_target_and_the_reason(tmp_path: Path, toy: ModuleType) -> None:
     from lasca_core.experiment import evaluate as evaluation
 
     real = evaluation._plan
