@@ -72,6 +72,7 @@ from lasca_core.contract.types import (
 if TYPE_CHECKING:
     from pydantic import Field
 
+    from lasca_core.host.batches import in_batches
     from lasca_core.host.options import NoOptions, Options, how
     from lasca_core.steps.labels import build_trace
     from lasca_core.steps.media import open_media
@@ -81,6 +82,7 @@ _LAZY = {
     "Options": "lasca_core.host.options",
     "NoOptions": "lasca_core.host.options",
     "how": "lasca_core.host.options",
+    "in_batches": "lasca_core.host.batches",
     "build_trace": "lasca_core.steps.labels",
     "open_media": "lasca_core.steps.media",
 }
@@ -152,5 +154,6 @@ __all__ = [
     "build_trace",
     "hookimpl",
     "how",
+    "in_batches",
     "open_media",
 ]

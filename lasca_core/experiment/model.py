@@ -28,10 +28,12 @@ _STATISTICS = ("low", "high", "median", "reach")
 
 @dataclass(frozen=True)
 class Head:
-    """The trained learner of one target: its ``state``, and how differences become its ``columns``."""
+    """The trained learner of one target: its ``state``, how differences become its ``columns``, and the
+    ``temperature`` that its logits are divided by, so that probabilities mean what they say."""
 
     state: Mapping[str, Tensor]
     columns: Columns
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,13 @@ class SavedModel:
 
 def save(folder: Path, model: SavedModel) -> None:
     """Write the model folder: ``model.safetensors``, ``lexicon.json`` and, last, ``model.json`` with checksums."""
+    import torch
     from safetensors.torch import save as to_bytes
 
     tensors: dict[str, Tensor] = {}
     for target, head in model.heads.items():
         tensors[f"{target}/scale"] = head.columns.scale
+        tensors[f"{target}/temperature"] = torch.tensor(head.temperature)
         if head.columns.rotation is not None:
             tensors[f"{target}/rotation"] = head.columns.rotation
         tensors.update({f"{target}/state/{name}": value for name, value in head.state.items()})
@@ -142,7 +146,8 @@ def load(path: Path) -> SavedModel:
 def _head(tensors: Mapping[str, Tensor], target: str) -> Head:
     prefix = f"{target}/state/"
     state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-    return Head(state, Columns(tensors[f"{target}/scale"], tensors.get(f"{target}/rotation")))
+    columns = Columns(tensors[f"{target}/scale"], tensors.get(f"{target}/rotation"))
+    return Head(state, columns, float(tensors[f"{target}/temperature"]))
 
 
 def _lexicon_to_json(lexicon: Lexicon) -> dict[str, Any]:

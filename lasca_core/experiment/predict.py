@@ -12,6 +12,7 @@ from lasca_core.contract.types import Pairs, Problem, Recording, Windows
 from lasca_core.experiment.model import SavedModel
 from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.experiment.representations import RECIPES, Blocks
+from lasca_core.steps.calibration import at_temperature
 from lasca_core.steps.fusion import differences, fit_columns
 from lasca_core.steps.normalize import Statistics, growth, statistics
 from lasca_core.steps.pairs import unlabelled_pairs
@@ -237,8 +238,8 @@ def _probability(model: SavedModel, pipeline: Pipeline, target: str, scene: Scen
     delta, layout = differences(scene.blocks.get(RECIPES[model.variant]), {}, scene.pairs)
     device = delta.device
     learner = pipeline.learner.component.from_state({name: value.to(device) for name, value in head.state.items()})
-    probability: Tensor = learner.predict(head.columns.apply(delta, layout)[0]).probability
-    return probability
+    probability = learner.predict(head.columns.apply(delta, layout)[0]).probability
+    return at_temperature(probability, head.temperature)
 
 
 def _rows(

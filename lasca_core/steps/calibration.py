@@ -1,0 +1,51 @@
+"""Temperature scaling: probabilities that mean what they say, with the same decisions (Guo et al. 2017)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_SURE = 1e-6
+"""Probabilities are taken to be at least so far from 0 and 1: a logit must be finite."""
+LIMITS = (0.2, 20.0)
+"""Temperatures that are chosen from: beyond them a validation set of any size says no more than "far too cautious" or
+"knows nothing"."""
+
+
+def at_temperature(probability: Tensor, temperature: float) -> Tensor:
+    """``probability`` float32 [P] with its logits divided by ``temperature``; the direction stays the same."""
+    if temperature == 1.0:
+        return probability
+    return (logit(probability) / temperature).sigmoid()
+
+
+def logit(probability: Tensor) -> Tensor:
+    """The logits [P] of ``probability``, finite also for 0 and 1."""
+    return probability.double().clamp(_SURE, 1 - _SURE).logit().to(probability.dtype)
+
+
+def fit_temperature(probability: Tensor, label: Tensor) -> float:
+    """The temperature within ``LIMITS`` with the smallest log loss on pairs that were not trained on.
+
+    ``probability`` and ``label`` [P]. The log loss is convex in 1 / temperature, so its one minimum is found by
+    bisection of the slope. 1 without pairs.
+    """
+    if not len(label):
+        return 1.0
+    logits, truth = logit(probability).double(), label.double()
+    low, high = 1 / LIMITS[1], 1 / LIMITS[0]
+
+    def slope(inverse: float) -> float:
+        return float((logits * ((logits * inverse).sigmoid() - truth)).mean())
+
+    if slope(low) >= 0:
+        return LIMITS[1]
+    if slope(high) <= 0:
+        return LIMITS[0]
+    while high - low > 1e-6 * high:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return 2 / (low + high)
