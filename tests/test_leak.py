@@ -16,10 +16,12 @@ import torch
 
 from lasca_core.api import Problem, Recording
 from lasca_core.experiment.config import resolve
-from lasca_core.experiment.evaluate import Trial, _plan
+from lasca_core.experiment.evaluate import _plan
 from lasca_core.experiment.material import gather
 from lasca_core.experiment.pipeline import Pipeline
-from lasca_core.experiment.representations import RECIPES, Representations
+from lasca_core.experiment.representations import Representations
+from lasca_core.experiment.results import Outcome
+from lasca_core.experiment.trial import Opening, Trial
 from lasca_core.testing import make_registry, make_runtime
 
 VARIANTS = ("features", "mask", "text", "fused", "names", "shuffled")
@@ -54,7 +56,8 @@ def problems(folder: Path, toy: ModuleType, strategy: str, disturbed: set[str]) 
     fold = trial.plan[0]
     tested = {material.subjects[number] for number in trial.group[fold.test].tolist()}
     assert not disturbed or disturbed == tested
-    found = {variant: trial._preparer(RECIPES[variant])(fold).problem for variant in VARIANTS}
+    openings = [Opening(Outcome("valence", variant), [fold]) for variant in VARIANTS]
+    found = {head.outcome.variant: head.work.problem for head in trial.pending(openings)}
     problems.tested = tested  # type: ignore[attr-defined]
     return found
 
@@ -103,7 +106,7 @@ def test_the_proof_fails_when_normalisation_is_fitted_on_all_data(
 def test_the_proof_fails_when_columns_are_fitted_on_all_data(
     tmp_path: Path, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lasca_core.experiment import evaluate
+    from lasca_core.experiment import trial
 
     whole: dict[str, torch.Tensor] = {}
 
@@ -111,10 +114,10 @@ def test_the_proof_fails_when_columns_are_fitted_on_all_data(
         whole["delta"], layout = differences(blocks, columns, pairs)
         return whole["delta"], layout
 
-    differences, fit_columns = evaluate.differences, evaluate.fit_columns
-    monkeypatch.setattr(evaluate, "differences", remember)
+    differences, fit_columns = trial.differences, trial.fit_columns
+    monkeypatch.setattr(trial, "differences", remember)
     monkeypatch.setattr(
-        evaluate, "fit_columns", lambda delta, layout, **options: fit_columns(whole["delta"], layout, **options)
+        trial, "fit_columns", lambda delta, layout, **options: fit_columns(whole["delta"], layout, **options)
     )
     before = problems(tmp_path, toy, "session", set())
     after = problems(tmp_path, toy, "session", problems.tested)  # type: ignore[attr-defined]

@@ -236,7 +236,7 @@ def test_a_model_refuses_another_version_of_a_component(
 def test_no_statistic_of_the_test_pairs_reaches_training(tmp_path: Path, toy: ModuleType) -> None:
     from lasca_core.contract.types import Block, Pairs
     from lasca_core.experiment.config import FusionOptions
-    from lasca_core.experiment.evaluate import make_problem
+    from lasca_core.experiment.trial import make_problem
 
     delta = torch.randn(40, 8)
     pairs = Pairs(torch.arange(40), torch.arange(40) + 1, (torch.arange(40) % 2).float(), torch.ones(40), {})

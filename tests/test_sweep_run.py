@@ -148,7 +148,8 @@ def test_a_variant_without_words_is_trained_once_for_all_encoders(
     tmp_path: Path, plugins: tuple[ModuleType, ModuleType], fitted: list[int]
 ) -> None:
     text = "[sweep.axes]\nrun.encoder = ['hashing', 'second']\n" + FIXED
-    done = sweep(tmp_path, plugins, text, "evaluate.variants=['majority', 'features', 'mask', 'text', 'fused']")
+    done = sweep(tmp_path, plugins, text, "evaluate.variants=['majority', 'features', 'mask', 'text', 'fused']",
+                 "evaluate.calibrate=false")  # fmt: skip
     assert fitted == [4 * 3, 2 * 3], "features and mask only for the first encoder"
     first, second = (record["targets"]["valence"]["variants"] for _, record in done.results)
     for name in ("majority", "features", "mask"):

@@ -177,6 +177,12 @@ class EvaluateOptions(Options):
         "without training",
     )  # fmt: skip
     control: str = Field("names", description="lexicon of the variants names and zero-shot-names")
+    calibrate: bool = Field(
+        True,
+        description="calibrate the probabilities of the variants features and fused, and of the saved model, by a "
+        "temperature: each fold is rehearsed without a fifth of its training subjects, on whom the temperature is "
+        "chosen. No direction changes. A learner that calibrates itself (prior) is left as it is",
+    )
     bootstrap: int = Field(
         2000, ge=0, le=100_000, description="resamples of subjects for the interval of fused - features; 0: no interval"
     )

@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 
     from lasca_core.contract.types import Pairs
     from lasca_core.experiment.pipeline import Pipeline
+    from lasca_core.experiment.representations import Representations
     from lasca_core.experiment.splits import Fold
 
 BASELINE = "features"
 """What language must be better than."""
+FOREMOST = ("fused", BASELINE)
+"""The variants whose probabilities a person reads: they are calibrated, and told by how sure they are."""
+_COVERAGES = tuple(step / 20 for step in range(1, 21))
 
 
 @dataclass
@@ -35,9 +39,11 @@ class Outcome:
     fold: list[np.ndarray] = field(default_factory=list)
     pair: list[np.ndarray] = field(default_factory=list)
     probability: list[np.ndarray] = field(default_factory=list)
+    temperature: list[float] = field(default_factory=list)
 
-    def add(self, fold: Fold, probability: np.ndarray) -> None:
-        """Keep the predictions of one fold's test pairs."""
+    def add(self, fold: Fold, probability: np.ndarray, temperature: float = 1.0) -> None:
+        """Keep the predictions of one fold's test pairs, and the temperature they were calibrated with."""
+        self.temperature.append(temperature)
         self.seed.append(np.full(len(probability), fold.repetition))
         self.fold.append(np.full(len(probability), fold.number))
         self.pair.append(fold.test.cpu().numpy())
@@ -90,10 +96,45 @@ def _row(pipeline: Pipeline, outcome: Outcome, label: np.ndarray, cluster: np.nd
         "accuracy_interval": interval,
         "balanced_accuracy": _mean_of(metrics.balanced_accuracy, truth, probability, parts),
         "auc": None if outcome.variant == "majority" else _mean_of(metrics.auc, truth, probability, parts),
+        "temperature": float(np.exp(np.mean(np.log(outcome.temperature)))),
+        "coverage": coverage(truth, probability) if outcome.variant in FOREMOST else None,
         "abstains": outcome.abstains,
         "parameters": outcome.parameters,
         "seconds": outcome.seconds,
     }
+
+
+def cues_by_direction(representations: Representations, pairs: Pairs) -> dict[str, dict[str, Any]]:
+    """How often each feature is salient in the later window of the pairs that rise, and of those that fall, with its
+    words: shares [0, 1], None where no pair goes that way."""
+    whole = representations.whole
+    salient = whole.saliency.mask[pairs.later].float()
+    rises = pairs.label > 0.5
+    shares = {}
+    for way, rows in (("rises", rises), ("falls", ~rises)):
+        shares[way] = salient[rows].mean(dim=0).tolist() if bool(rows.any()) else [None] * salient.shape[1]
+    return {
+        name: {**{way: share[column] for way, share in shares.items()}, "words": representations.base.describe(name, 1)}
+        for column, name in enumerate(whole.windows.names)
+    }
+
+
+def coverage(truth: np.ndarray, probability: np.ndarray) -> list[dict[str, float]]:
+    """The accuracy [0, 1] on the surest predictions: for each share of all pairs, and the confidence, the probability
+    of the predicted direction, that the least sure of them has.
+
+    Equally sure predictions are withheld together, so a share can be a little more than was asked for.
+    """
+    confidence = np.maximum(probability, 1 - probability)
+    hits = metrics.correct(truth, probability)
+    order = np.sort(confidence)[::-1]
+    found = []
+    for share in _COVERAGES:
+        least = order[max(1, round(share * len(order))) - 1]
+        told = confidence >= least
+        found.append({"coverage": float(told.mean()), "accuracy": float(hits[told].mean()),
+                      "least_confidence": float(least)})  # fmt: skip
+    return found
 
 
 def _mean_of(

@@ -153,9 +153,10 @@ def _learn(pipeline: Pipeline, material: Material, *, synthetic: bool) -> tuple[
         kept_words = Representations(pipeline, material, base, [base] * len(representations.lexicons))
         told = f"{lexicons} lexicons speak of its sessions; the saved model is trained with {base.id} alone"
         pipeline.runtime.report.warn(f"the dataset was evaluated as {told}")
+    tested = {target: found["variants"].get(kept, {}) for target, found in evaluation.metrics["targets"].items()}
     for target, pairs in evaluation.pairs.items():
         trained, columns = train_final(pipeline, material, kept_words, target, kept, pairs)
-        heads[target] = Head(trained.state(), columns)
+        heads[target] = Head(trained.state(), columns, tested[target].get("temperature", 1.0))
     evaluation.metrics["wording"] = _describe_wording(representations)
     model = SavedModel(
         variant=kept,
@@ -171,6 +172,7 @@ def _learn(pipeline: Pipeline, material: Material, *, synthetic: bool) -> tuple[
             "subjects": len(material.subjects),
             "lexicons": lexicons,
             "pairs": {target: len(pairs) for target, pairs in evaluation.pairs.items()},
+            "coverage": {target: found.get("coverage") for target, found in tested.items()},
         },
     )
     return evaluation, model

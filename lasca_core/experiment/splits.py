@@ -10,14 +10,15 @@ from lasca_core.contract.errors import DatasetError
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from torch import Tensor
 
     from lasca_core.experiment.config import EvaluateOptions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fold:
-    """One fold of one repetition: ``train`` and ``test`` int64 rows of the pairs."""
+    """One fold of one repetition: ``train`` and ``test`` int64 rows of the pairs. Equal to itself alone."""
 
     repetition: int
     number: int
@@ -107,3 +108,15 @@ def of_few_subjects(train: Tensor, groups: Tensor, count: int, seed: tuple[int, 
     subjects: np.ndarray = np.unique(groups[train].cpu().numpy())
     drawn = np.random.default_rng(seed).permutation(subjects)[:count]
     return train[torch.isin(groups[train], torch.from_numpy(drawn).to(groups.device))]
+
+
+def some_subjects(groups: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Which rows, bool [P], belong to a random ``share`` of the subjects in ``groups`` int64 [P]: at least one of them,
+    and none where there are fewer than three."""
+    import torch
+
+    subjects = torch.unique(groups)
+    if len(subjects) < 3:
+        return torch.zeros(len(groups), dtype=torch.bool, device=groups.device)
+    order = torch.randperm(len(subjects), generator=generator).to(groups.device)
+    return torch.isin(groups, subjects[order[: max(1, round(share * len(subjects)))]])

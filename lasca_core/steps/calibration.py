@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 _SURE = 1e-6
 """Probabilities are taken to be at least so far from 0 and 1: a logit must be finite."""
 LIMITS = (0.2, 20.0)
-"""Temperatures that are chosen from: beyond them a validation set of any size says no more than "far too cautious" or
-"knows nothing"."""
+"""Temperatures that are chosen from: beyond them a validation set says no more than "far too cautious" or "knows
+nothing"."""
+_SPREAD = 0.5
+"""How far the logarithm of a temperature lies from 0 before any pair has been seen: a dozen pairs of one person must
+not turn a fair model into a sure or a mute one."""
 
 
 def at_temperature(probability: Tensor, temperature: float) -> Tensor:
@@ -28,19 +31,19 @@ def logit(probability: Tensor) -> Tensor:
 
 
 def fit_temperature(probability: Tensor, label: Tensor) -> float:
-    """The temperature within ``LIMITS`` with the smallest log loss on pairs that were not trained on.
+    """The most probable temperature within ``LIMITS``, given pairs that were not trained on; 1 without any.
 
-    ``probability`` and ``label`` [P]. The log loss is convex in 1 / temperature, so its one minimum is found by
-    bisection of the slope. 1 without pairs.
+    ``probability`` and ``label`` [P]. Minimised is the log loss of all pairs plus the penalty of a normal prior on the
+    temperature's logarithm, by bisection of the slope.
     """
-    if not len(label):
-        return 1.0
     logits, truth = logit(probability).double(), label.double()
-    low, high = 1 / LIMITS[1], 1 / LIMITS[0]
 
     def slope(inverse: float) -> float:
-        return float((logits * ((logits * inverse).sigmoid() - truth)).mean())
+        """Of what is minimised, along the logarithm of 1 / temperature."""
+        scaled = logits * inverse
+        return float((scaled * (scaled.sigmoid() - truth)).sum()) + math.log(inverse) / _SPREAD**2
 
+    low, high = 1 / LIMITS[1], 1 / LIMITS[0]
     if slope(low) >= 0:
         return LIMITS[1]
     if slope(high) <= 0:

@@ -13,12 +13,13 @@ from lasca_core.contract.errors import StoreError
 from lasca_core.contract.protocols import Reporter
 from lasca_core.experiment import metrics
 from lasca_core.experiment.artifacts import write_json
-from lasca_core.experiment.evaluate import Trial
 from lasca_core.experiment.results import Outcome, summarise
 from lasca_core.experiment.splits import Fold
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from lasca_core.experiment.trial import Trial
 
 Record = dict[str, Any]
 """What is kept of a finished cell, as JSON values."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 from lasca_core.contract.errors import DatasetError, LascaError
 from lasca_core.contract.protocols import Reporter, Task
 from lasca_core.contract.types import Recording
+from lasca_core.experiment import heads
 from lasca_core.experiment.artifacts import resolved_tables
 from lasca_core.experiment.evaluate import learnable, plans_of
 from lasca_core.experiment.material import Material, check_recordings, gather
@@ -17,7 +19,6 @@ from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.experiment.representations import RECIPES, Representations
 from lasca_core.experiment.results import Outcome
 from lasca_core.experiment.sweep.cells import Record, describe_target
-from lasca_core.experiment.sweep.heads import OpenTrial, Pending, train
 from lasca_core.experiment.sweep.identity import (
     Identity,
     data_digest,
@@ -26,6 +27,7 @@ from lasca_core.experiment.sweep.identity import (
     representations_key,
 )
 from lasca_core.experiment.sweep.plan import Builder, Cell
+from lasca_core.experiment.trial import Opening, Trial
 from lasca_core.host.runtime import deterministic
 from lasca_core.steps.labels import standardize
 
@@ -50,8 +52,10 @@ class Data:
 class Part:
     """One target of a cell: its trial, and the outcome of every variant."""
 
-    trial: OpenTrial
+    trial: Trial
     outcomes: list[Outcome]
+    openings: list[Opening]
+    """Those of the outcomes that are still to be trained for this part."""
 
 
 @dataclass
@@ -102,13 +106,14 @@ class Workshop:
         representations = self._represent(cells[0])
         pipelines = [self._pipeline(cell) for cell in cells]
         try:
-            pending: list[Pending] = []
             parts = [
-                self._begin(cell, pipeline, representations, pending)
-                for cell, pipeline in zip(cells, pipelines, strict=True)
+                self._begin(cell, pipeline, representations) for cell, pipeline in zip(cells, pipelines, strict=True)
             ]
-            with self.watcher.training(sum(len(variant.folds) for variant in pending)) as progress:
-                train(pending, pipelines[0].fit, progress)
+            every = [part for of_cell in parts for part in of_cell]
+            count = sum(len(opening.folds) for part in every for opening in part.openings)
+            with self.watcher.training(count) as progress:
+                pending = chain.from_iterable(part.trial.pending(part.openings) for part in every)
+                heads.train(pending, pipelines[0].fit, progress)
             material = representations.material
             return [self._record(cell, material, of_cell) for cell, of_cell in zip(cells, parts, strict=True)]
         except BaseException:
@@ -162,24 +167,22 @@ class Workshop:
 
     # --- one cell -----------------------------------------------------------------------------------------------------
 
-    def _begin(
-        self, cell: Cell, pipeline: Pipeline, representations: Representations, pending: list[Pending]
-    ) -> list[Part]:
-        """The targets of a cell, as far as they are known before training; what is to be trained joins ``pending``."""
+    def _begin(self, cell: Cell, pipeline: Pipeline, representations: Representations) -> list[Part]:
+        """The targets of a cell, as far as they are known before training."""
         identity = cell.known
         material = representations.material
         pairs_of = learnable(pipeline, material)
         parts = []
         for target, plan in plans_of(pipeline, pairs_of, material).items():
-            trial = OpenTrial(pipeline, representations, target, pairs_of[target], plan)
-            outcomes = []
+            trial = Trial(pipeline, representations, target, pairs_of[target], plan)
+            outcomes, openings = [], []
             for variant in cell.config.evaluate.variants:
                 key = outcome_key(identity, RECIPES[variant], target)
                 if key not in self._outcomes:
-                    self._outcomes[key], waiting = trial.begin(variant)
-                    pending += [waiting] if waiting is not None else []
+                    openings.append(trial.begin(variant))
+                    self._outcomes[key] = openings[-1].outcome
                 outcomes.append(self._outcomes[key])
-            parts.append(Part(trial, outcomes))
+            parts.append(Part(trial, outcomes, openings))
         return parts
 
     def _record(self, cell: Cell, material: Material, parts: Sequence[Part]) -> Record:
