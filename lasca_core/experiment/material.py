@@ -85,9 +85,11 @@ def gather(pipeline: Pipeline, recordings: Sequence[Recording], targets: Sequenc
     with report.task(
         f"extract {extractors} from {len(recordings)} recordings", len(recordings) * len(pipeline.extractors)
     ) as task:
-        for recording in recordings:
+        for recording, found in pipeline.tracks_of(recordings, task):
             try:
-                windows = pipeline.windows(recording, pipeline.tracks(recording, task))
+                if isinstance(found, MediaError):
+                    raise found
+                windows = pipeline.windows(recording, found)
             except MediaError as error:
                 skipped[recording.session] = str(error)
                 report.warn(f"session {recording.session} is left out: {error}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+RECORDINGS_AT_ONCE = 8
+"""Recordings extracted at a time at most, by extractors that can: more would hold memory and bring nothing."""
 TEXTS_A_STEP = 64
 """Texts encoded between two updates of the store and the progress bar: what a killed run loses at most."""
 
@@ -82,6 +87,8 @@ class Pipeline:
     stages: dict[str, Stage] = field(default_factory=dict)
 
     _built: dict[tuple[str, str], Built] = field(default_factory=dict)
+    _one_at_a_time: dict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
+    _abandoned: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self._check_names()
@@ -176,8 +183,51 @@ class Pipeline:
         Extractors that describe windows are given those of ``windows``, or choose their own if not ``by_window``.
         Raises ``MediaError`` naming the file if the recording cannot be read.
         """
-        with self.stage("extract") as stage:
-            return [self._track(built, recording, stage, task, by_window) for built in self.extractors]
+        with self.stage("extract"):
+            return self._tracks(recording, task, by_window)
+
+    def tracks_of(
+        self, recordings: Sequence[Recording], task: Task | None = None
+    ) -> Iterator[tuple[Recording, list[Track] | MediaError]]:
+        """The ``tracks`` of each recording in order, or why it could not be read.
+
+        Where extractors can work on several recordings at a time, the next ones are begun meanwhile, as many as the
+        runtime has workers. Whoever stops early leaves none running: each ends with its current part.
+        """
+        at_once = min(self.runtime.workers, RECORDINGS_AT_ONCE) if any(map(_is_concurrent, self.extractors)) else 1
+        if at_once == 1 or len(recordings) < 2:
+            for recording in recordings:
+                with self.stage("extract"):
+                    found = self._tracks_or_error(recording, task)
+                yield recording, found
+            return
+        left = iter(recordings)
+        waiting: deque[tuple[Recording, Future[list[Track] | MediaError]]] = deque()
+        pool = ThreadPoolExecutor(at_once, thread_name_prefix="extract")
+        try:
+            while True:
+                while len(waiting) <= at_once and (recording := next(left, None)) is not None:
+                    waiting.append((recording, pool.submit(self._tracks_or_error, recording, task)))
+                if not waiting:
+                    return
+                recording, future = waiting.popleft()
+                with self.stage("extract"):
+                    found = future.result()
+                yield recording, found
+        finally:
+            self._abandoned.set()
+            pool.shutdown(cancel_futures=True)
+            self._abandoned.clear()
+
+    def _tracks_or_error(self, recording: Recording, task: Task | None) -> list[Track] | MediaError:
+        try:
+            return self._tracks(recording, task, by_window=True)
+        except MediaError as error:
+            return error
+
+    def _tracks(self, recording: Recording, task: Task | None, by_window: bool) -> list[Track]:
+        stage = self.stages.setdefault("extract", Stage("extract"))
+        return [self._track(built, recording, stage, task, by_window) for built in self.extractors]
 
     def _track(self, built: Built, recording: Recording, stage: Stage, task: Task | None, by_window: bool) -> Track:
         ready = recording.features.get(built.spec.name)
@@ -185,11 +235,16 @@ class Pipeline:
             return _as_announced(ready, built, recording.session)
         windowed = by_window and getattr(built.component, "windowed", False)
         track, found = self._extracted(built, recording, task, self._grid(recording) if windowed else None)
-        stage.stored += found
-        stage.computed += not found
+        with _counting:
+            stage.stored += found
+            stage.computed += not found
         if track.names != built.component.names:
             raise ContractError(f"extractor {built.spec.name!r}: the track's names are not the announced ones")
         return track
+
+    def _turn(self, built: Built) -> AbstractContextManager[object]:
+        """Held while an extractor works that cannot work on several recordings at a time."""
+        return nullcontext() if _is_concurrent(built) else self._one_at_a_time[built.spec.name]
 
     def _grid(self, recording: Recording) -> _Grid:
         """Where the windows of ``windows`` lie."""
@@ -221,6 +276,8 @@ class Pipeline:
             nonlocal progressed
             component, parts = built.component, []
             for part in component.stream(opened) if grid is None else component.stream_windows(opened, grid.spans):
+                if self._abandoned.is_set():
+                    raise _Abandoned
                 parts.append(part)
                 if task is not None and opened.duration > 0 and len(part):
                     share = min(1.0, float(part.times[-1]) / opened.duration)
@@ -236,7 +293,8 @@ class Pipeline:
                 self._warn_if_cut_off(opened, track)
             return track
 
-        track, found = self.runtime.store.track(key, compute)
+        with self._turn(built):
+            track, found = self.runtime.store.track(key, compute)
         if task is not None:
             task.advance(1.0 - progressed)
         return track, found
@@ -402,6 +460,17 @@ class Pipeline:
                 self.runtime.store.add_embeddings(key, fresh)
                 known.update(fresh)
                 task.advance(len(part))
+
+
+_counting = threading.Lock()
+
+
+class _Abandoned(Exception):  # noqa: N818 - no error: nobody hears of it
+    """Ends the extraction of a recording for which nobody waits any more."""
+
+
+def _is_concurrent(built: Built) -> bool:
+    return bool(getattr(built.component, "concurrent", False))
 
 
 def _as_announced(track: Track, built: Built, session: str) -> Track:
