@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from lasca_core import __version__
 from lasca_core.contract.errors import MediaError
 from lasca_core.contract.protocols import Component
 from lasca_core.contract.specs import ComponentSpec, ExtractorSpec
 from lasca_core.experiment.components import Built
 from lasca_core.host.options import NoOptions
+from lasca_core.host.plugins import PluginInfo
 
 if TYPE_CHECKING:
     from lasca_core.contract.types import ReadyFeatures, Source, Track
@@ -53,20 +55,19 @@ def ready_sets(dataset: Built) -> Mapping[str, ReadyFeatures]:
 
 def ready_extractors(dataset: Built, runtime: HostRuntime) -> dict[str, Built]:
     """One stand-in for an extractor for each of the dataset's feature sets."""
-    return {
-        name: Built(
-            ReadySpec(
-                name=name,
-                target="lasca_core.experiment.ready:ReadyExtractor",
-                summary=f"Ready features of the dataset {dataset.spec.name}",
-                license=dataset.spec.license,
-            ),
-            dataset.plugin,
-            NoOptions(),
-            ReadyExtractor(features, name, runtime),
-        )
-        for name, features in ready_sets(dataset).items()
-    }
+    return {name: stand_in(name, features, runtime, of=dataset) for name, features in ready_sets(dataset).items()}
+
+
+def stand_in(name: str, features: ReadyFeatures, runtime: HostRuntime, of: Built | None = None) -> Built:
+    """Stands for the extractor that nobody has: of features that the dataset ``of``, or the caller, brings along."""
+    spec = ReadySpec(
+        name=name,
+        target="lasca_core.experiment.ready:ReadyExtractor",
+        summary=f"Ready features of the dataset {of.spec.name}" if of is not None else "Ready features",
+        license=of.spec.license if of is not None else "the data's own",
+    )
+    plugin = of.plugin if of is not None else PluginInfo("lasca", "lasca", __version__, "loaded")
+    return Built(spec, plugin, NoOptions(), ReadyExtractor(features, name, runtime))
 
 
 def with_ready_features(config: Config, dataset: Built) -> Config:

@@ -74,7 +74,7 @@ class Pipeline:
         }
         self._file = Path(config) if config is not None else None
         self._preset = preset or (None if self._file else "best")
-        self._assignments = tuple(_assignment(name, value) for name, value in (options or {}).items())
+        self._assignments = tuple(assignment(name, value) for name, value in (options or {}).items())
         self._session = Session(device, Path(cache) if cache is not None else None, offline, quiet)
         self._resolve()  # an unknown stage or a wrong value is an error now and not in an hour
 
@@ -87,9 +87,10 @@ class Pipeline:
         """
         from lasca_core.experiment.run import run
 
-        given = [_assignment(f"dataset.{name}", value) for name, value in options.items()]
+        given = [assignment(f"dataset.{name}", value) for name, value in options.items()]
         config = self._resolve({"dataset": dataset, "targets": tuple(targets) or None}, given)
-        finished = run(config, self._session.registry, self._session.runtime(config.run.seed), Path(output), ["lasca_core.Pipeline.evaluate"])
+        runtime = self._session.runtime(config.run.seed)
+        finished = run(config, self._session.registry, runtime, Path(output), ["lasca_core.Pipeline.evaluate"])
         return Run(finished.folder, finished.record, finished.metrics, self._session)
 
     def predict(
@@ -154,7 +155,7 @@ class Pipeline:
         return f"Pipeline({', '.join(run.extractors)}; {run.lexicon}, {run.encoder}, {run.learner})"
 
 
-def _assignment(name: str, value: Any) -> str:
+def assignment(name: str, value: Any) -> str:
     """An option as ``-o`` reads it: TOML, in which these values are written as in JSON."""
     if value is None:
         return f"{name}=none"
