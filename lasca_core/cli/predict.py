@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lasca_core.cli.asked import cautions, extractors_for, known_about, wanted_targets
 from lasca_core.cli.common import (
     SECONDS,
     Settings,
@@ -21,16 +21,19 @@ from lasca_core.cli.common import (
 from lasca_core.contract.errors import OptionError
 
 if TYPE_CHECKING:
-    from lasca_core.contract.types import Source
-    from lasca_core.experiment.predict import WindowPrediction
     from lasca_core.host.runtime import HostRuntime
-
-SPOKEN_REASONS = 3
-"""Reasons printed for each target of a window; --json has more."""
 
 
 @click.command(short_help="Say window by window whether affect rises or falls, and why.")
-@click.argument("media", type=click.Path(path_type=Path))
+@click.argument("media", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--live",
+    "source",
+    metavar="SOURCE",
+    help="Predict while the recording comes in, in place of MEDIA: camera, camera:1, microphone, camera+microphone, or "
+    "a file.",
+)
+@click.option("--realtime", "real_time", is_flag=True, help="Play the file of --live at its own speed.")
 @click.option(
     "--model",
     "model_path",
@@ -71,14 +74,29 @@ SPOKEN_REASONS = 3
     show_default=True,
     help="Salient cues shown for each window.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Say what each feature's change and each cue's words add to the prediction; needs lasca[explain].",
+)
+@click.option(
+    "--min-confidence",
+    "least",
+    type=click.FloatRange(0.5, 1.0),
+    default=0.5,
+    show_default=True,
+    help="Tell a direction only from this probability on.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON (with --live, one object a line).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print one row a window as CSV.")
 @device_option
 @common_options
 @click.pass_obj
 def predict(
     settings: Settings,
-    media: Path,
+    media: Path | None,
+    source: str | None,
+    real_time: bool,
     model_path: Path | None,
     zero_shot: str | None,
     extractors: tuple[str, ...],
@@ -92,6 +110,8 @@ def predict(
     audio: Path | None,
     fps: float | None,
     count: int,
+    explain: bool,
+    least: float,
     as_json: bool,
     as_csv: bool,
     device: str,
@@ -101,8 +121,9 @@ def predict(
 
     \b
     lasca predict talk.mp4 --model runs/latest
-    lasca predict talk.mp4 --model runs/latest --window 2 --json
+    lasca predict talk.mp4 --model runs/latest --explain --min-confidence 0.7
     lasca predict talk.mp4 --zero-shot valence,arousal
+    lasca predict --live camera --zero-shot valence,arousal
     """
     if as_json and as_csv:
         raise OptionError("--json and --csv: choose one of them")
@@ -111,6 +132,31 @@ def predict(
             "give --model RUN (lasca run makes one) or --zero-shot valence,arousal, which needs none"
             + ("; not both" if model_path else "")
         )
+    if (media is None) == (source is None):
+        raise OptionError(
+            "give a recording, or --live camera" if media is None else f"give either {media} or --live {source}"
+        )
+    given = {"--extractor": extractors, "--lexicon": lexicon, "--encoder": encoder, "--about": about_it,
+             "-o": assignments}  # fmt: skip
+    if model_path is not None and (wrong := next((name for name, value in given.items() if value), None)):
+        raise OptionError(f"{wrong} goes with --zero-shot; a model brings its own")
+
+    from lasca_core.cli.rows import Style
+
+    style = Style(count, least, explain)
+    if source is not None:
+        if as_csv:
+            raise OptionError("--csv is not for --live; use --json, which prints one object a line")
+        from lasca_core.cli.live import live
+
+        live(settings, source, show=style.print, as_dict=style.as_dict, as_json=as_json, model_path=model_path,
+             zero_shot=zero_shot, extractors=extractors, lexicon=lexicon, about=about_it, encoder=encoder,
+             assignments=assignments, targets=targets, window=window, hop=hop, audio=audio, fps=fps,
+             real_time=real_time, explain=explain, device=device)  # fmt: skip
+        return
+    if real_time:
+        raise OptionError("--realtime goes with --live FILE")
+    assert media is not None
 
     from lasca_core.contract.types import Recording
     from lasca_core.experiment import model as models
@@ -125,154 +171,66 @@ def predict(
     lengths = {"length": window, "hop": hop if hop is not None else window}
     overrides = {key: value for key, value in lengths.items() if value is not None}
     runtime = settings.runtime(device)
+    shown: tuple[str, ...]
     if zero_shot is not None:
-        wanted = _wanted(zero_shot, targets)
-        chosen = {"extractors": extractors or _extractors(opened), "lexicon": lexicon, "encoder": encoder}
+        shown = wanted_targets(zero_shot, targets)
+        chosen = {"extractors": extractors or extractors_for(opened), "lexicon": lexicon, "encoder": encoder}
         assigned = (*assignments, *(f"windows.{key}={value}" for key, value in overrides.items()))
-        config = resolve(preset="best", chosen=chosen, assignments=assigned)
-        pipeline = Pipeline(config, settings.registry, runtime)
+        pipeline = Pipeline(resolve(preset="best", chosen=chosen, assignments=assigned), settings.registry, runtime)
         try:
-            said = predict_zero_shot(pipeline, recording, wanted, dict(_known(about_it)))
+            said = predict_zero_shot(pipeline, recording, shown, dict(known_about(about_it)))
         finally:
             pipeline.close()
         for target, reason in said.abstains.items():
             runtime.report.warn(f"{target} is not told: {reason}")
-        about: dict[str, Any] = {"zero_shot": list(wanted), "abstains": dict(said.abstains)}
-        rows, shown = said.windows, wanted
+        about: dict[str, Any] = {"zero_shot": list(shown), "abstains": dict(said.abstains)}
+        rows = said.windows
     else:
-        given = {
-            "--extractor": extractors,
-            "--lexicon": lexicon,
-            "--encoder": encoder,
-            "--about": about_it,
-            "-o": assignments,
-        }
-        if wrong := next((name for name, value in given.items() if value), None):
-            raise OptionError(f"{wrong} goes with --zero-shot; a model brings its own")
         assert model_path is not None
         saved = models.load(model_path)
         pipeline = models.restore(saved, settings.registry, runtime, overrides)
         trained = {"variant": saved.variant, **(saved.training or {})}
+        shown = targets or tuple(saved.heads)
         _caution(runtime, trained, saved.config["windows"]["length"], window)
+        _tell_coverage(runtime, trained.get("coverage", {}), shown, least)
         try:
-            rows = predict_windows(saved, pipeline, recording, targets)
+            rows = predict_windows(saved, pipeline, recording, targets, explain=explain)
         finally:
             pipeline.close()
-        about, shown = {"model": str(model_path), "trained": trained}, targets or tuple(saved.heads)
+        about = {"model": str(model_path), "trained": {key: trained[key] for key in trained if key != "coverage"}}
     if as_json:
-        print_json({"media": str(media), **about, "windows": [_as_dict(row) for row in rows]})
+        print_json({"media": str(media), **about, "windows": [style.as_dict(row) for row in rows]})
     elif as_csv:
-        _print_csv(rows, shown, count)
+        style.print_csv(rows, shown)
     else:
-        _print_rows(rows, count)
+        for row in rows:
+            style.print(row)
         runtime.report.note("+ = salient now, and not in the window it is compared with")
 
 
-def _wanted(zero_shot: str, targets: tuple[str, ...]) -> tuple[str, ...]:
-    named = tuple(dict.fromkeys(name.strip() for name in zero_shot.split(",") if name.strip()))
-    if not named:
-        raise OptionError("--zero-shot names no affect dimension; for instance --zero-shot valence,arousal")
-    if unknown := [target for target in targets if target not in named]:
-        raise OptionError(f"--target {unknown[0]} is not among --zero-shot {zero_shot}")
-    return tuple(dict.fromkeys(targets)) or named
-
-
-def _known(about_it: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    for text in about_it:
-        key, sign, value = text.partition("=")
-        if not (key.strip() and sign and value.strip()):
-            raise OptionError(f"--about {text}: write KEY=VALUE, for instance culture=GR")
-        yield key.strip(), value.strip()
-
-
-def _extractors(source: Source) -> tuple[str, ...]:
-    """One for each stream the recording has."""
-    return (*(("blendshape",) if source.has_video else ()), *(("mfcc",) if source.has_audio else ()))
-
-
-def _caution(runtime: HostRuntime, trained: dict[str, Any], length: float, window: float | None) -> None:
+def _caution(runtime: HostRuntime, trained: Mapping[str, Any], length: float, window: float | None) -> None:
     """Say what a model's answers are not to be trusted for."""
-    if trained.get("lexicons", 1) > 1:
-        runtime.report.note("the words of this model are those for a recording of which nothing is known")
     if trained.get("synthetic"):
         made = f"the model was trained on {trained['dataset']}, which is synthetic"
         runtime.report.note(f"{made}: the cues are measured, its directions on real people are not to be trusted")
-    if window is not None and window != length:
-        runtime.report.note(f"the model was trained on windows of {length:g} s and is used on windows of {window:g} s")
+    for caution in cautions(trained, length, window):
+        runtime.report.note(caution)
 
 
-def _print_rows(rows: list[WindowPrediction], count: int) -> None:
-    for row in rows:
-        head = f"{row.start:7.2f}-{row.end:.2f} s  "
-        if not row.valid:
-            click.echo(f"{head}not measured: too few valid frames (no face found, or no sound)")
+Coverage = Mapping[str, Sequence[Mapping[str, float]] | None]
+"""For each target what the model achieved on the surest of its predictions; see ``results.coverage``."""
+
+
+def _tell_coverage(runtime: HostRuntime, coverage: Coverage, targets: Sequence[str], least: float) -> None:
+    """Say how often predictions as sure as asked for were right, on people the model was not trained on."""
+    if least <= 0.5:
+        return
+    for target in targets:
+        told = [row for row in coverage.get(target) or () if row["least_confidence"] >= least]
+        if not told:
+            runtime.report.note(f"{target}: when the model was tested, hardly any prediction was as sure as {least:g}")
             continue
-        said = "   ".join(
-            f"{target} {'rises' if rises else 'falls'} ({probability:.2f})"
-            for target, (rises, probability) in row.directions.items()
+        runtime.report.note(
+            f"{target}: when the model was tested on people left out, about {told[-1]['coverage']:.0%} of its "
+            f"predictions were as sure as {least:g}, and {told[-1]['accuracy']:.0%} of these were right"
         )
-        alone = "no direction is told" if row.compared else "nothing before it to compare with"
-        click.echo(f"{head}{said or alone}")
-        for target, reasons in row.reasons.items():
-            for reason in reasons[:SPOKEN_REASONS]:
-                more = "more" if reason.more else "less"
-                click.echo(f"             {target} {reason.contribution:+.2f}: {more} {reason.feature}: {reason.words}")
-        for cue in row.cues[:count]:
-            click.echo(f"             {'+' if cue.new else ' '} {cue.feature}: {cue.words}")
-        if count and len(row.cues) > count:
-            click.echo(f"               and {len(row.cues) - count} more salient cues")
-
-
-def _as_dict(row: WindowPrediction) -> dict[str, Any]:
-    return {
-        "start": round(row.start, 3),
-        "end": round(row.end, 3),
-        "valid": row.valid,
-        "directions": {
-            target: {"direction": "rises" if rises else "falls", "probability": round(probability, 4)}
-            for target, (rises, probability) in row.directions.items()
-        },
-        "reasons": {
-            target: [{**asdict(reason), "contribution": round(reason.contribution, 4)} for reason in reasons]
-            for target, reasons in row.reasons.items()
-        },
-        "cues": [
-            {
-                "feature": cue.feature,
-                "score": round(cue.score, 4),
-                "growth": round(cue.growth, 4),
-                "words": cue.words,
-                "new": cue.new,
-            }
-            for cue in row.cues
-        ],
-        "sentence": row.sentence,
-        "dropped_cues": row.dropped,
-    }
-
-
-def _print_csv(rows: list[WindowPrediction], targets: tuple[str, ...], count: int) -> None:
-    import csv
-    import sys
-
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(
-        [
-            "start",
-            "end",
-            "valid",
-            *(f"{target}{part}" for target in targets for part in ("", "_probability")),
-            "cues",
-            "sentence",
-        ]
-    )
-    for row in rows:
-        cells: list[object] = []
-        for target in targets:
-            rises, probability = row.directions.get(target, (None, None))
-            cells += [
-                "" if rises is None else "rises" if rises else "falls",
-                "" if probability is None else f"{probability:.4f}",
-            ]
-        names = " ".join(cue.feature for cue in row.cues[:count])
-        writer.writerow([f"{row.start:.3f}", f"{row.end:.3f}", int(row.valid), *cells, names, row.sentence])

@@ -206,8 +206,8 @@ class Pipeline:
         pool = ThreadPoolExecutor(at_once, thread_name_prefix="extract")
         try:
             while True:
-                while len(waiting) <= at_once and (recording := next(left, None)) is not None:
-                    waiting.append((recording, pool.submit(self._tracks_or_error, recording, task)))
+                while len(waiting) <= at_once and (following := next(left, None)) is not None:
+                    waiting.append((following, pool.submit(self._tracks_or_error, following, task)))
                 if not waiting:
                     return
                 recording, future = waiting.popleft()

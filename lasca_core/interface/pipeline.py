@@ -118,6 +118,20 @@ class Pipeline:
         with self._session.using(config) as pipeline:
             return pipeline.tracks(recording, by_window=False)
 
+    def recordings(self, dataset: str | None = None, **options: Any) -> list[Recording]:
+        """The recordings of a dataset with their annotations, subjects and files; media are not opened.
+
+        ``options`` are the dataset's own. Synthetic datasets are generated where they are not yet.
+        """
+        from lasca_core.experiment.components import build_component
+
+        given = [assignment(f"dataset.{name}", value) for name, value in options.items()]
+        config = self._resolve({"dataset": dataset}, given)
+        values = config.values_for("dataset", config.run.dataset)
+        runtime = self._session.runtime(config.run.seed)
+        built = build_component(self._session.registry, runtime, "dataset", config.run.dataset, values)
+        return list(built.component.sessions())
+
     def close(self) -> None:
         """Give back what the components hold: models, memory of a device."""
         self._session.close()
