@@ -127,6 +127,16 @@ def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
+def change_targets(run: Path, **content: Any) -> None:
+    """Replace parts of what a run's metrics.json says of every target."""
+
+    def edit(metrics: dict[str, Any]) -> None:
+        for target in metrics["targets"].values():
+            target.update(content)
+
+    change(run / "metrics.json", edit)
+
+
 # --- what the page says -----------------------------------------------------------------------------------------------
 
 
@@ -268,6 +278,90 @@ def test_the_command_names_the_run_itself_and_not_the_link_to_the_latest(lasca: 
     assert f"lasca run --config runs/{run.name}/run.json" in page.words
 
 
+def without_comparisons(lasca: Lasca, *options: str) -> Page:
+    """The page of a run that compared nothing."""
+    code, out, err = lasca(*JOB, *(part for option in options for part in ("-o", option)))
+    assert code == 0, err
+    (name,) = re.findall(r"^run: (.+)$", out, re.MULTILINE)
+    assert lasca("report", lasca.work / name)[0] == 0
+    return Page((lasca.work / name / "report.html").read_text(encoding="utf-8"))
+
+
+def test_a_run_of_a_single_variant_has_nothing_to_compare_with(lasca: Lasca) -> None:
+    page = without_comparisons(lasca, "evaluate.variants=['mask']")
+    assert "There is nothing to compare mask with: it is the only variant of this run." in page.words
+    assert "mask told the direction of valence right in" in page.words
+    assert "Differences" not in page.words
+
+
+def test_a_run_that_resampled_nothing_says_so(lasca: Lasca) -> None:
+    words = without_comparisons(lasca, "evaluate.variants=['features','fused']", "evaluate.bootstrap=0").words
+    assert "There is nothing to compare fused with. So nobody can tell" in words
+    assert "without intervals, which this run did not compute (evaluate.bootstrap = 0)" in words
+
+
+def test_figures_of_a_run_without_comparisons_leave_the_differences_out(lasca: Lasca, copy: Path) -> None:
+    pytest.importorskip("matplotlib")
+    change_targets(copy, comparisons={})
+    code, out, err = lasca("report", copy, "--figures", copy / "figures")
+    assert code == 0, err
+    names = {Path(line).stem for line in re.findall(r"^figure: (.+)$", out, re.MULTILINE)}
+    assert names == {"accuracy", "calibration", "change", "tables"}
+
+
+def test_salient_cues_are_ordered_by_how_much_they_differ_between_rising_and_falling_pairs(
+    lasca: Lasca, copy: Path
+) -> None:
+    cues = {
+        "jaw": {"rises": 0.25, "falls": 0.35, "words": "a dropped jaw"},
+        "smile": {"rises": 0.75, "falls": 0.25, "words": "a broad smile"},
+        "blink": {"rises": 0.5, "falls": 0.5, "words": "a blink"},
+    }
+    pairs = {"kept": 9, "rising": 4, "dropped": {}}
+    change(copy / "metrics.json", lambda metrics: metrics["targets"]["valence"].update(cues=cues, pairs=pairs))
+    assert lasca("report", copy)[0] == 0
+    page = Page((copy / "report.html").read_text(encoding="utf-8"))
+    assert "Of 4 pairs that rise and 5 that fall" in page.words
+    assert (
+        "smile 75.0% 25.0% +0.500 a broad smile jaw 25.0% 35.0% -0.100 a dropped jaw blink 50.0% 50.0% +0.000 a blink"
+        in page.words
+    )
+    said = [found["data-tip"] for _, found in page.elements if "data-tip" in found]
+    assert "smile: a broad smile: salient in 75.0% of rising and 25.0% of falling pairs" in said
+
+
+@pytest.mark.parametrize("cues", [{}, {"jaw": {"rises": None, "falls": 0.35, "words": "a dropped jaw"}}])
+def test_nothing_is_said_of_cues_where_pairs_go_but_one_way_or_nothing_is_recorded(
+    lasca: Lasca, copy: Path, cues: dict[str, Any]
+) -> None:
+    change_targets(copy, cues=cues)
+    assert lasca("report", copy)[0] == 0
+    words = Page((copy / "report.html").read_text(encoding="utf-8")).words
+    assert "Which cues are salient when affect rises" not in words
+
+
+def test_accuracy_is_told_by_the_share_that_is_not_withheld(lasca: Lasca, copy: Path) -> None:
+    rows = [
+        {"coverage": 0.1, "accuracy": 0.95, "least_confidence": 0.9},
+        {"coverage": 1.0, "accuracy": 0.8, "least_confidence": 0.5},
+    ]
+
+    def record(metrics: dict[str, Any]) -> None:
+        variants = metrics["targets"]["valence"]["variants"]
+        variants["fused"].update(coverage=rows, temperature=1.25)
+        variants["features"].update(coverage=None)
+
+    change(copy / "metrics.json", record)
+    assert lasca("report", copy)[0] == 0
+    page = Page((copy / "report.html").read_text(encoding="utf-8"))
+    assert "fused 10.0% 0.950 0.900 fused 100.0% 0.800 0.500" in page.words
+    assert "features 10.0%" not in page.words.split("arousal")[0]
+    said = [found["data-tip"] for _, found in page.elements if "data-tip" in found]
+    assert "fused: 0.950 of the surest 10% of pairs, none less sure than 0.90" in said
+    errors = re.search(r"fused (0\.\d{3}) (0\.\d{3}) 1\.25", page.words)
+    assert errors is not None, "the temperature stands beside the calibration error and the Brier score"
+
+
 # --- how the page is made ---------------------------------------------------------------------------------------------
 
 
@@ -293,7 +387,7 @@ def test_every_link_leads_to_a_heading_and_ids_are_unique(page: Page) -> None:
 
 def test_every_drawing_has_words_and_a_table_behind_it(page: Page) -> None:
     drawings = [found for _, found in page.elements if found.get("class") == "chart"]
-    assert len(drawings) == 2 * 7 + 1
+    assert len(drawings) == 2 * 9 + 1
     assert all(found["aria-label"] for found in drawings)
     marks = [found for _, found in page.elements if "data-tip" in found]
     assert len(marks) > 100
@@ -362,13 +456,6 @@ def test_a_run_that_failed(lasca: Lasca, copy: Path) -> None:
 def test_a_run_that_has_not_finished(lasca: Lasca, copy: Path) -> None:
     change(copy / "run.json", lambda record: record.update(status="running"))
     assert "has not finished" in refused(lasca, copy)
-
-
-def test_a_run_that_compared_nothing(lasca: Lasca) -> None:
-    code, out, err = lasca(*JOB, "-o", "evaluate.variants=['majority','features']")
-    assert code == 0, err
-    (name,) = re.findall(r"^run: (.+)$", out, re.MULTILINE)
-    assert "the run compared nothing" in refused(lasca, lasca.work / name)
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "predictions.parquet"])

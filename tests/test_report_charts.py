@@ -223,6 +223,20 @@ def test_bars_of_nothing_at_all_are_drawn() -> None:
     parsed(charts.bars("time", [("train", 0.0, "0 s")], axis="s"))
 
 
+def test_differences_lie_on_the_side_of_their_sign_as_long_as_they_are() -> None:
+    root = parsed(
+        charts.differences("cues", [("smile", 0.4, "+"), ("frown", -0.2, "-"), ("blink", 0.0, "0")], axis="d")
+    )
+    up, down, none = having(root, "rect", "bar")
+    (zero,) = having(root, "line", "reference")
+    middle = float(zero.get("x1", ""))
+    assert float(up.get("x", "")) == pytest.approx(middle, abs=0.02)
+    assert float(down.get("x", "")) + float(down.get("width", "")) == pytest.approx(middle, abs=0.02)
+    assert float(up.get("width", "")) == pytest.approx(2 * float(down.get("width", "")), abs=0.05)
+    assert float(none.get("width", "")) == 0
+    assert [mark.get("data-tip") for mark in having(root, "g", "said")] == ["smile: +", "frown: -", "blink: 0"]
+
+
 def test_curves_have_a_mark_of_their_own_and_the_right_height() -> None:
     found = [Curve(name, [Point(0.0, 0.0, "a"), Point(1.0, height, "b", 0.2, 0.9)]) for name, height in
              (("one", 0.25), ("two", 0.5), ("three", 1.0))]  # fmt: skip

@@ -1,39 +1,131 @@
-"""`lasca report`: a run as a page to look at, and as figures and tables for a paper."""
+"""`lasca report`: a run, or what is said of a recording, as a page to look at; figures and tables for a paper."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lasca_core.cli.common import Settings, common_options
+from lasca_core.cli.asked import cautions, extractors_for, known_about, wanted_targets
+from lasca_core.cli.common import SECONDS, Settings, common_options, device_option, fps_option, option_option
+from lasca_core.contract.errors import OptionError
+
+if TYPE_CHECKING:
+    from lasca_core.contract.types import Recording, Source
+    from lasca_core.experiment.pipeline import Pipeline
+    from lasca_core.experiment.predict import WindowPrediction
+    from lasca_core.host.runtime import HostRuntime
+    from lasca_core.report.media_timeline import Predictor
 
 
-@click.command(short_help="Show a finished run as a page, and as figures for a paper.")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.command(short_help="Show a run, or a recording and what is said of it, as a page.")
+@click.argument("shown", metavar="RUN|MEDIA", type=click.Path(path_type=Path))
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The page to write (default: report.html in the run's folder).",
+    help="The page to write (default: report.html in the run's folder; MEDIA-timeline.html here).",
 )
 @click.option(
     "--figures",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Also write figures (PDF, SVG, PNG) and tables (Markdown, LaTeX) into this folder; needs lasca[report].",
+    help="Also write RUN's figures (PDF, SVG, PNG) and tables (Markdown, LaTeX) into this folder; needs lasca[report].",
 )
 @click.option("--open", "open_page", is_flag=True, help="Show the page in the browser.")
+@click.option(
+    "--model",
+    "model_path",
+    type=click.Path(path_type=Path),
+    help="Show what this model says of MEDIA: a run's folder (runs/latest) or its model/.",
+)
+@click.option(
+    "--zero-shot",
+    metavar="TARGETS",
+    help="Show what the lexicon's words alone say of MEDIA, without a model: valence,arousal.",
+)
+@click.option("--target", "targets", multiple=True, help="Affect dimension (repeatable; default: all that are known).")
+@click.option("--window", type=SECONDS, help="Length of a window in seconds (default: as in training).")
+@click.option("--hop", type=SECONDS, help="Seconds from one window to the next (default: --window, or as in training).")
+@click.option("--audio", type=click.Path(path_type=Path), help="A separate sound file.")
+@fps_option
+@click.option(
+    "--annotation",
+    type=click.Path(path_type=Path),
+    help="A CSV table of MEDIA's annotation: time in seconds, and a column for each target.",
+)
+@click.option(
+    "--scale",
+    type=float,
+    nargs=2,
+    metavar="LOW HIGH",
+    help="The annotation's lowest and highest value (default: -1 1).",
+)
+@click.option("--embed", "way", flag_value="embed", help="Put MEDIA into the page, however large it is.")
+@click.option("--link", "way", flag_value="link", help="Let the page play MEDIA from where it lies.")
+@click.option(
+    "--extractor",
+    "extractors",
+    multiple=True,
+    help="Feature extractor (with --zero-shot; repeatable; default: blendshape for a picture, mfcc for sound).",
+)
+@click.option("--lexicon", help="Lexicon (with --zero-shot; default: llm).")
+@click.option(
+    "--about",
+    "about_it",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="What is known of the recording, for the lexicon (with --zero-shot; repeatable): culture=GR.",
+)
+@click.option("--encoder", help="Sentence encoder (with --zero-shot; default: minilm).")
+@option_option
+@device_option
 @common_options
 @click.pass_obj
-def report(settings: Settings, run: Path, output: Path | None, figures: Path | None, open_page: bool) -> None:
-    """Write one self-contained HTML page about the finished run in the folder RUN.
+def report(
+    settings: Settings, /, shown: Path, output: Path | None, figures: Path | None, open_page: bool, **asked: Any
+) -> None:
+    """Write one self-contained HTML page about the finished run in the folder RUN, or, with --model or --zero-shot,
+    about one recording MEDIA.
 
-    The page needs no network and no other file. It shows accuracies with intervals and controls, calibration, results
-    by fold, subject and size of change, what was left out and why, and how to repeat the run.
+    The page needs no network and no other file. That of a run shows accuracies with intervals and controls,
+    calibration, results by fold, subject and size of change, what was left out and why, and how to repeat the run. That
+    of a recording is a timeline: the video, what is said of each window, and why.
 
     \b
     lasca report runs/latest --open
     lasca report runs/latest --figures paper/figures
+    lasca report talk.mp4 --model runs/latest
+    lasca report talk.mp4 --model runs/latest --annotation talk.csv --link
     """
+    if asked["model_path"] is None and asked["zero_shot"] is None:
+        given = next((name for name, value in asked.items() if value not in (None, (), "auto")), None)
+        if given is not None or shown.is_file():
+            wrong = (
+                f"{shown} is not the folder of a run"
+                if given is None
+                else f"{_option(given, asked[given])} is for a recording"
+            )
+            raise OptionError(f"{wrong}; to show one say what predicts: --model RUN or --zero-shot valence,arousal")
+        page = _report_run(shown, output, figures)
+    else:
+        if figures is not None:
+            raise OptionError("--figures: figures are drawn of a run, not of a recording; leave --figures out")
+        page = _report_media(settings, shown, output, _Asked(**asked))
+    if open_page:
+        click.launch(str(page))
+
+
+def _option(parameter: str, value: object) -> str:
+    """The option as it is typed that gave a parameter of this command its value."""
+    found = [one for one in report.params if one.name == parameter]
+    chosen = next((one for one in found if getattr(one, "flag_value", None) == value), found[0])
+    return max(chosen.opts, key=len)
+
+
+def _report_run(run: Path, output: Path | None, figures: Path | None) -> Path:
+    """Write the page, and the figures, of a run."""
     from lasca_core.host.store import writing
     from lasca_core.report.run_page import run_page
     from lasca_core.report.source import read_run
@@ -49,5 +141,168 @@ def report(settings: Settings, run: Path, output: Path | None, figures: Path | N
 
         for path in write_figures(found, figures):
             click.echo(f"figure: {path}")
-    if open_page:
-        click.launch(str(page))
+    return page
+
+
+# --- a recording ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the options ask for that only the page of a recording has."""
+
+    model_path: Path | None
+    zero_shot: str | None
+    targets: tuple[str, ...]
+    window: float | None
+    hop: float | None
+    audio: Path | None
+    fps: float | None
+    annotation: Path | None
+    scale: tuple[float, float] | None
+    way: Any
+    extractors: tuple[str, ...]
+    lexicon: str | None
+    about_it: tuple[str, ...]
+    encoder: str | None
+    assignments: tuple[str, ...]
+    device: str
+
+    def __post_init__(self) -> None:
+        if self.model_path is not None and self.zero_shot is not None:
+            raise OptionError("--model and --zero-shot: choose one of them")
+        if self.scale is not None and self.annotation is None:
+            raise OptionError("--scale is that of an annotation; name its file with --annotation FILE")
+        if self.scale is not None and self.scale[0] >= self.scale[1]:
+            raise OptionError("--scale: the lowest value comes first, as in --scale -1 1")
+        words = {"--extractor": self.extractors, "--lexicon": self.lexicon, "--encoder": self.encoder,
+                 "--about": self.about_it, "-o": self.assignments}  # fmt: skip
+        if self.model_path is not None and (wrong := next((name for name, value in words.items() if value), None)):
+            raise OptionError(f"{wrong} goes with --zero-shot; a model brings its own")
+
+    @property
+    def windows(self) -> dict[str, float]:
+        """The options of windows that differ from those of training."""
+        lengths = {"length": self.window, "hop": self.hop if self.hop is not None else self.window}
+        return {key: value for key, value in lengths.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What was predicted, by what, and why nothing is told of some targets."""
+
+    windows: list[WindowPrediction]
+    abstains: Mapping[str, str]
+    predictor: Predictor
+
+
+def _report_media(settings: Settings, media: Path, output: Path | None, asked: _Asked) -> Path:
+    """Predict a recording and write its page."""
+    from lasca_core.contract.types import Recording
+    from lasca_core.experiment.artifacts import command_line
+    from lasca_core.host.store import writing
+    from lasca_core.report.media_annotation import read_annotation
+    from lasca_core.report.media_page import media_page
+    from lasca_core.report.media_player import player
+    from lasca_core.report.media_timeline import Timeline
+    from lasca_core.steps.media import open_media
+
+    opened = open_media(media, audio=asked.audio, fps=asked.fps)
+    page = output or Path(f"{media.resolve().stem}-timeline.html")
+    playing = player(opened, page, asked.way)  # what cannot be played is said before anything is computed
+    recording = Recording(session=media.stem or str(media), subject="?", media=media, audio=asked.audio, fps=asked.fps)
+    runtime = settings.runtime(asked.device)
+    ask = _ask_model if asked.model_path is not None else _ask_words
+    pipeline, targets, predicted = ask(settings, runtime, asked, opened)
+    try:
+        annotations = {}
+        if asked.annotation is not None:
+            annotations = read_annotation(asked.annotation, targets, asked.scale or (-1.0, 1.0))
+        told = predicted(recording)
+        tracks = pipeline.tracks(recording)  # from the store, where predicting left them
+        names = tuple(name for track in tracks for name in track.names)
+        lexicon = pipeline.lexicon_for(names, dict(known_about(asked.about_it)))
+    finally:
+        pipeline.close()
+    about = Timeline(
+        path=media,
+        length=opened.duration,
+        player=playing,
+        windows=told.windows,
+        targets=[target for target in targets if target not in told.abstains],
+        predictor=told.predictor,
+        command=command_line(),
+        tracks=tracks,
+        words=lexicon.entries,
+        annotations=annotations,
+        annotated_by=asked.annotation,
+        abstains=told.abstains,
+    )
+    with writing(page) as temporary:
+        temporary.write_text(media_page(about), encoding="utf-8")
+    click.echo(f"report: {page}")
+    return page
+
+
+_Asking = tuple["Pipeline", tuple[str, ...], Callable[["Recording"], _Told]]
+"""The pipeline in which a recording is predicted, the targets, and what predicts them."""
+
+
+def _ask_model(settings: Settings, runtime: HostRuntime, asked: _Asked, _: Source) -> _Asking:
+    """A saved model predicts."""
+    from lasca_core.experiment import model as models
+    from lasca_core.experiment.predict import predict
+    from lasca_core.report.media_timeline import Predictor
+
+    assert asked.model_path is not None
+    saved = models.load(asked.model_path)
+    pipeline = models.restore(saved, settings.registry, runtime, asked.windows)
+    trained, words = dict(saved.training or {}), saved.lexicon
+    predictor = Predictor(
+        name=f"the model {asked.model_path}, trained on {trained.get('dataset', 'an unknown dataset')}",
+        components=saved.components,
+        synthetic=str(trained.get("dataset")) if trained.get("synthetic") else None,
+        cautions=cautions(trained, saved.config["windows"]["length"], asked.window),
+        training={
+            "variant": saved.variant,
+            "subjects in training": str(trained.get("subjects", "?")),
+            **{f"pairs for {target}": f"{count:,}" for target, count in trained.get("pairs", {}).items()},
+            "lexicon": f"{words.id} {words.version} ({words.language}, {words.license})",
+            "lexicon's checksum": words.checksum,
+        },
+    )
+
+    def predicted(recording: Recording) -> _Told:
+        return _Told(predict(saved, pipeline, recording, asked.targets, explain=True), {}, predictor)
+
+    return pipeline, tuple(dict.fromkeys(asked.targets)) or tuple(saved.heads), predicted
+
+
+def _ask_words(settings: Settings, runtime: HostRuntime, asked: _Asked, opened: Source) -> _Asking:
+    """The lexicon's words predict, without a model."""
+    from lasca_core.experiment.config import resolve
+    from lasca_core.experiment.pipeline import Pipeline
+    from lasca_core.experiment.predict import predict_zero_shot
+    from lasca_core.report.media_timeline import Predictor
+
+    wanted = wanted_targets(asked.zero_shot or "", asked.targets)
+    about = dict(known_about(asked.about_it))
+    chosen = {
+        "extractors": asked.extractors or extractors_for(opened),
+        "lexicon": asked.lexicon,
+        "encoder": asked.encoder,
+    }
+    assigned = (*asked.assignments, *(f"windows.{key}={value}" for key, value in asked.windows.items()))
+    pipeline = Pipeline(resolve(preset="best", chosen=chosen, assignments=assigned), settings.registry, runtime)
+
+    def predicted(recording: Recording) -> _Told:
+        said = predict_zero_shot(pipeline, recording, wanted, about)
+        if set(wanted) <= set(said.abstains):
+            raise OptionError("; ".join(f"{target} is not told: {reason}" for target, reason in said.abstains.items()))
+        name = (
+            f"the words of the lexicon {pipeline.provider.spec.name} alone, with no label and no training (zero-shot)"
+        )
+        used = [part.describe() for part in pipeline.components if part.spec.kind != "learner"]
+        return _Told(said.windows, said.abstains, Predictor(name, used))
+
+    return pipeline, wanted, predicted

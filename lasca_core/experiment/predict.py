@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lasca_core.contract.errors import MediaError, ModelError, OptionError
 from lasca_core.contract.lexicon import Lexicon
 from lasca_core.contract.types import Pairs, Problem, Recording, Windows
+from lasca_core.experiment.explain import Explanation, Scorer, explain_pairs, features_told
 from lasca_core.experiment.model import SavedModel
 from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.experiment.representations import RECIPES, Blocks
-from lasca_core.steps.calibration import at_temperature
+from lasca_core.steps.calibration import at_temperature, logit
 from lasca_core.steps.fusion import differences, fit_columns
 from lasca_core.steps.normalize import Statistics, growth, statistics
 from lasca_core.steps.pairs import unlabelled_pairs
@@ -20,6 +21,8 @@ from lasca_core.steps.pairs import unlabelled_pairs
 if TYPE_CHECKING:
     from torch import Tensor
 
+
+_T = TypeVar("_T")
 
 REASONS = 8
 """Reasons kept for each target of a window."""
@@ -55,7 +58,8 @@ class Reason:
 class WindowPrediction:
     """One window: ``directions`` maps a target to (rises?, probability of that direction) against the window before;
     ``compared`` says whether there is one to compare with. The cue that grew most comes first. ``reasons`` maps a
-    target to what speaks most for or against a rise, the strongest first, where the words alone predict."""
+    target to what speaks most for or against a rise, the strongest first, where the words alone predict.
+    ``explanations`` maps a target to what its logit is made of, where that was asked for or the words alone predict."""
 
     start: float
     end: float
@@ -66,6 +70,7 @@ class WindowPrediction:
     dropped: int
     compared: bool = False
     reasons: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
+    explanations: Mapping[str, Explanation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,17 +82,25 @@ class ZeroShot:
 
 
 def predict(
-    model: SavedModel, pipeline: Pipeline, recording: Recording, targets: Sequence[str] = ()
+    model: SavedModel,
+    pipeline: Pipeline,
+    recording: Recording,
+    targets: Sequence[str] = (),
+    *,
+    explain: bool = False,
 ) -> list[WindowPrediction]:
-    """Predict every window of one recording against the window before it.
+    """Predict every window of one recording against the window before it, and ``explain`` each prediction.
 
     Raises ``MediaError`` if the recording is too short, or no window has enough valid frames; ``OptionError`` for a
-    target the model does not know; ``ModelError`` if the features are not those of training.
+    target the model does not know, or an explanation that lacks captum; ``ModelError`` if the features are not those of
+    training.
     """
-
     unknown = [target for target in targets if target not in model.heads]
     if unknown:
         raise OptionError(f"--target {unknown[0]}: the model knows {', '.join(model.heads)}")
+    scorers = {target: Scorer(pipeline, model.heads[target]) for target in targets or model.heads} if explain else {}
+    for scorer in scorers.values():
+        scorer.require()
     windows = _windows(pipeline, recording)
     if windows.names != model.columns:
         raise ModelError(
@@ -96,7 +109,7 @@ def predict(
     fitted = model.statistics.to(windows.values.device) if model.statistics is not None else None
     scene = _scene(pipeline, windows, model.lexicon, fitted)
     found = {target: _probability(model, pipeline, target, scene) for target in targets or model.heads}
-    return _rows(scene, found)
+    return _rows(scene, found, explanations=explain_pairs(scene, RECIPES[model.variant], scorers) if explain else None)
 
 
 def predict_zero_shot(
@@ -117,7 +130,7 @@ def predict_zero_shot(
     columns = fit_columns(*differences(scene.blocks.get(recipe), {"features": windows.names}, changes), floor=floor)
     delta, layout = columns.apply(*differences(scene.blocks.get(recipe), {"features": windows.names}, scene.pairs))
     found: dict[str, Tensor] = {}
-    reasons: dict[str, list[tuple[Reason, ...]]] = {}
+    explained: dict[str, list[Explanation]] = {}
     abstains: dict[str, str] = {}
     none = delta.new_zeros(0)
     for target in targets:
@@ -128,30 +141,33 @@ def predict_zero_shot(
         problem = Problem(delta[:0], none, none.long(), layout, pipeline.runtime.seed, knowledge)
         (model,) = pipeline.without_training([problem])
         found[target] = model.predict(delta).probability
-        reasons[target] = _reasons(scene, delta * knowledge.weight, found[target])
+        explained[target] = _told(scene, target, delta * knowledge.weight, found[target])
         pipeline.runtime.report.note(f"{target}: phrasings agree with alpha = {knowledge.reliability:.2f}")
-    return ZeroShot(_rows(scene, found, reasons), abstains)
+    reasons = {target: [_reasons(one) for one in explanations] for target, explanations in explained.items()}
+    return ZeroShot(_rows(scene, found, reasons, explained), abstains)
 
 
-def _reasons(scene: Scene, told: Tensor, probability: Tensor) -> list[tuple[Reason, ...]]:
-    """For each pair what each feature's change adds, [P, F] before scaling: together they are the logit."""
+def _told(scene: Scene, target: str, told: Tensor, probability: Tensor) -> list[Explanation]:
+    """For each pair what each feature's change adds, ``told`` [P, F] before scaling: together they are the logit."""
     import torch
 
+    logits = logit(probability)
     total = told.sum(dim=1, keepdim=True)
-    share = torch.where(total != 0, told / total, 0.0) * probability.clamp(1e-6, 1 - 1e-6).logit()[:, None]
-    state = torch.where(told != 0, scene.change, 0.0).sign().int()
-    found = []
-    for row, sides in zip(share.tolist(), state.tolist(), strict=True):
-        order = sorted(range(len(row)), key=lambda column: -abs(row[column]))[:REASONS]
-        names = [scene.blocks.windows.names[column] for column in order]
-        found.append(
-            tuple(
-                Reason(name, row[column], sides[column] > 0, scene.lexicon.describe(name, sides[column]))
-                for name, column in zip(names, order, strict=True)
-                if row[column]
-            )
-        )
-    return found
+    shares = torch.where(total != 0, told / total, 0.0) * logits[:, None]
+    sides = torch.where(told != 0, scene.change, 0.0).sign()
+    names, lexicon = scene.blocks.windows.names, scene.lexicon
+    return [
+        Explanation.of(target, value, 0.0, features_told(lexicon, names, row, side))
+        for value, row, side in zip(logits.tolist(), shares.tolist(), sides.tolist(), strict=True)
+    ]
+
+
+def _reasons(explanation: Explanation) -> tuple[Reason, ...]:
+    return tuple(
+        Reason(one.feature, one.contribution, bool(one.more), one.words)
+        for one in explanation.features[:REASONS]
+        if one.contribution
+    )
 
 
 @dataclass(frozen=True)
@@ -243,7 +259,10 @@ def _probability(model: SavedModel, pipeline: Pipeline, target: str, scene: Scen
 
 
 def _rows(
-    scene: Scene, found: Mapping[str, Tensor], reasons: Mapping[str, list[tuple[Reason, ...]]] | None = None
+    scene: Scene,
+    found: Mapping[str, Tensor],
+    reasons: Mapping[str, list[tuple[Reason, ...]]] | None = None,
+    explanations: Mapping[str, list[Explanation]] | None = None,
 ) -> list[WindowPrediction]:
     windows, words, lexicon = scene.blocks.windows, scene.blocks.wording, scene.lexicon
     pairs, before, grown = scene.pairs, scene.before.tolist(), scene.grown
@@ -253,6 +272,10 @@ def _rows(
     state_of = [dict(zip(words.cues[text], words.states[text], strict=True)) for text in words.index.tolist()]
     scores = scene.blocks.saliency.score.cpu()
     column = {name: place for place, name in enumerate(windows.names)}
+
+    def of_row(window: int, listed: Mapping[str, list[_T]] | None) -> dict[str, _T]:
+        return {target: pairs[row_of[window]] for target, pairs in (listed or {}).items() if window in row_of}
+
     rows = []
     for window in range(len(windows)):
         valid = bool(windows.valid[window])
@@ -282,9 +305,8 @@ def _rows(
                 sentence=words.texts[int(words.index[window])] if valid else "",
                 dropped=int(words.dropped[window]),
                 compared=window in row_of,
-                reasons={target: listed[row_of[window]] for target, listed in (reasons or {}).items()}
-                if window in row_of
-                else {},
+                reasons=of_row(window, reasons),
+                explanations=of_row(window, explanations),
             )
         )
     return rows

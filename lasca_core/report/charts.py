@@ -130,6 +130,20 @@ def bars(title: str, rows: Sequence[tuple[str, float, str]], *, axis: str) -> Ma
     return _rows(title, drawn, scale, axis, None)
 
 
+def differences(title: str, rows: Sequence[tuple[str, float, str]], *, axis: str) -> Markup:
+    """A bar for each (name, value, what is said of it), from 0 to the right or to the left, on a scale that reaches as
+    far to both sides."""
+    most = max((abs(value) for _, value, _ in rows), default=0.0) * 1.04 or 1.0
+    scale = Scale(-most, most, _label_room([name for name, _, _ in rows]), WIDTH - _RIGHT)
+    drawn = []
+    for place, (name, value, said) in enumerate(rows):
+        left, right = sorted((scale(0.0), scale(value)))
+        kind = "bar" if value > 0 else "bar below"
+        bar = element("rect", x=left, y=_middle(place) - 7, width=right - left, height=14.0, class_=kind)
+        drawn.append(_Row(name, f"{name}: {said}", bar))
+    return _rows(title, drawn, scale, axis, 0.0)
+
+
 def _rows(title: str, rows: Sequence[_Row], scale: Scale, axis: str, reference: float | None) -> Markup:
     """Named rows above a common axis; each row can be pointed at, and reached with the tab key."""
     bottom = _middle(len(rows)) - _ROW / 2

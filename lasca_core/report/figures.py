@@ -41,12 +41,15 @@ def write_figures(run: FinishedRun, folder: Path) -> list[Path]:
         raise RunFolderError("figures are drawn by matplotlib, which is not installed; pip install 'lasca[report]'")
     import matplotlib
 
-    drawings = {"accuracy": _accuracy, "differences": _differences, "calibration": _calibration, "change": _change}
+    drawings = {"accuracy": _accuracy, "calibration": _calibration, "change": _change}
+    tables = [_scores_table(run)]
+    if any(run.metrics["targets"][target]["comparisons"] for target in run.targets):
+        drawings["differences"] = _differences
+        tables.append(_comparisons_table(run))
     files = []
     with matplotlib.rc_context(_STYLE):  # restored afterwards: the settings are the caller's
         for name, draw in drawings.items():
             files += _save(draw(run), folder, name)
-    tables = [_scores_table(run), _comparisons_table(run)]
     for name, write in (("tables.md", to_markdown), ("tables.tex", to_latex)):
         with writing(folder / name) as temporary:
             temporary.write_text("\n\n".join(write(table) for table in tables) + "\n", encoding="utf-8")

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_VOID = {"meta", "link"}
+_VOID = {"meta", "link", "source"}
 
 
 class Markup(str):

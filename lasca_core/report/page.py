@@ -9,14 +9,20 @@ from importlib import resources
 
 from lasca_core.report.markup import Child, Markup, element
 
+_MEDIA = "media-src data: 'self' file:; "
+"""Some browsers do not count a file beside a page that was opened from disk as the page's own."""
 
-def document(title: str, *content: Child) -> str:
-    """A whole HTML document. The policy admits this very style and this very script and no request at all: markup that
-    slipped in from a name would still not run."""
-    style, script = Markup(_file("style.css")), Markup(_file("page.js"))
+
+def document(title: str, *content: Child, scripts: Sequence[str] = (), media: bool = False) -> str:
+    """A whole HTML document; ``scripts`` are further files that run after the one of every page. The policy admits this
+    very style and these very scripts and no request at all: markup that slipped in from a name would still not run.
+    With ``media`` a recording may be played that the page holds or that lies beside it."""
+    style = Markup(_file("style.css"))
+    loaded = [Markup(_file(name)) for name in ("page.js", *scripts)]
+    admitted = " ".join(f"'{_digest(script)}'" for script in loaded)
     policy = (
-        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; img-src data:; "
-        f"base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src {admitted}; img-src data:; "
+        f"{_MEDIA if media else ''}base-uri 'none'; form-action 'none'"
     )
     head = element(
         "head",
@@ -29,7 +35,7 @@ def document(title: str, *content: Child) -> str:
         element("style", style),
     )
     tip = element("div", id="tip", hidden=True, aria_hidden="true")
-    body = element("body", *content, tip, element("script", script))
+    body = element("body", *content, tip, *(element("script", script) for script in loaded))
     return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
 
 
@@ -49,9 +55,9 @@ def navigation(entries: Sequence[tuple[str, str]]) -> Markup:
     return element("nav", element("ul", *links), aria_label="Sections")
 
 
-def paragraph(*content: Child, kind: str | None = None) -> Markup:
+def paragraph(*content: Child, kind: str | None = None, anchor: str | None = None) -> Markup:
     """A paragraph."""
-    return element("p", *content, class_=kind)
+    return element("p", *content, class_=kind, id=anchor)
 
 
 def figure(drawing: Markup, caption: str, *below: Child) -> Markup:

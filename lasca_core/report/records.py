@@ -79,6 +79,7 @@ class Evaluate(TypedDict):
     split: Literal["folds", "subjects", "official"]
     folds: int
     seeds: int
+    confidence: float
 
 
 class Chosen(TypedDict):
@@ -98,8 +99,17 @@ class Protocol(TypedDict):
     evaluate: Evaluate
 
 
+class Coverage(TypedDict):
+    """The ``accuracy`` on the surest share ``coverage`` of all pairs, none of which is less sure than
+    ``least_confidence``."""
+
+    coverage: float
+    accuracy: float
+    least_confidence: float
+
+
 class Score(TypedDict):
-    """The results of one variant."""
+    """The results of one variant; ``temperature`` and ``coverage`` where its probabilities were calibrated."""
 
     accuracy: float
     accuracy_sd: float
@@ -108,6 +118,8 @@ class Score(TypedDict):
     accuracy_interval: tuple[float, float] | None
     balanced_accuracy: float | None
     auc: float | None
+    temperature: NotRequired[float | None]
+    coverage: NotRequired[list[Coverage] | None]
     abstains: bool
     parameters: int
     seconds: float
@@ -134,10 +146,20 @@ class Pairs(TypedDict):
     dropped: dict[str, int]
 
 
+class CueShares(TypedDict):
+    """Of the pairs that rise, and of those that fall, the share in whose later window a feature is salient (None where
+    there is no such pair), and the feature's words."""
+
+    rises: float | None
+    falls: float | None
+    words: str
+
+
 class Target(TypedDict):
-    """The results for one affect dimension."""
+    """The results for one affect dimension; ``cues`` maps features to how often each is salient."""
 
     pairs: Pairs
+    cues: NotRequired[dict[str, CueShares]]
     subjects: int
     variants: dict[str, Score]
     comparisons: dict[str, Comparison]

@@ -28,8 +28,9 @@ class TargetResults:
         self.seed = run.record["seed"]
         self.repetitions = len(set(self.predictions[self.lead].seed.tolist()))
         self.tested = len(self.predictions[self.lead]) // self.repetitions
-        first = next(iter(self.comparisons.values()))
-        self.subjects, self.confidence = first["subjects"], first["confidence"]
+        compared = next(iter(self.comparisons.values()), None)
+        self.subjects = compared["subjects"] if compared else len(set(self.predictions[self.lead].subject))
+        self.confidence = run.protocol["evaluate"]["confidence"]
         self.apart = run.protocol["evaluate"]["split"] != "official"
 
     @property
@@ -37,12 +38,13 @@ class TargetResults:
         """Whether there are enough subjects for an interval to hold its coverage."""
         return self.subjects >= FEWEST_SUBJECTS
 
-    @property
-    def intervals(self) -> str:
-        """What a drawing's caption says of intervals."""
-        if self.enough:
-            return f"with {self.level} intervals over subjects"
-        return f"without intervals, for which {self.subjects} subjects are too few"
+    def intervals(self, *, computed: bool = True) -> str:
+        """What a drawing's caption says of intervals, and of why there are none."""
+        if not self.enough:
+            return f"without intervals, for which {self.subjects} subjects are too few"
+        if not computed:
+            return "without intervals, which this run did not compute (evaluate.bootstrap = 0)"
+        return f"with {self.level} intervals over subjects"
 
     @property
     def level(self) -> str:
@@ -94,7 +96,7 @@ def scores(about: TargetResults) -> Markup:
     )
     return subsection(
         "How often the direction is right",
-        side_by_side(_accuracy_figure(about), _difference_figure(about)),
+        side_by_side(_accuracy_figure(about), *([_difference_figure(about)] if about.comparisons else [])),
         table(f"Results for {about.target}", head, rows, sortable=True),
         paragraph(note, kind="soft"),
     )
@@ -111,7 +113,8 @@ def _accuracy_figure(about: TargetResults) -> Markup:
         axis="accuracy over all pairs",
         strong=about.lead,
     )
-    return figure(drawing, f"Accuracy over all pairs, {about.intervals}; the dashed line is chance, 0.5.")
+    intervals = about.intervals(computed=any(row["accuracy_interval"] for row in about.rows.values()))
+    return figure(drawing, f"Accuracy over all pairs, {intervals}; the dashed line is chance, 0.5.")
 
 
 def _difference_figure(about: TargetResults) -> Markup:
@@ -126,11 +129,13 @@ def _difference_figure(about: TargetResults) -> Markup:
         form="+.3f",
         strong=f"{about.lead} - {BASELINE}",
     )
-    return figure(drawing, f"Differences, {about.intervals}; right of the dashed line the first is better.")
+    return figure(drawing, f"Differences, {about.intervals()}; right of the dashed line the first is better.")
 
 
 def language(about: TargetResults) -> Markup:
     """What the text block adds, and every comparison with the question it answers."""
+    if not about.comparisons:
+        return subsection("What language adds, and the controls", paragraph(_nothing_compared(about)))
     head = ("comparison", "difference", "interval", "corrected p", "verdict", "what it asks")
     rows = [
         (
@@ -158,6 +163,17 @@ def language(about: TargetResults) -> Markup:
             "The comparisons as sentences",
             listed([sentence(name, dict(row)) for name, row in about.comparisons.items()]),
         ),
+    )
+
+
+def _nothing_compared(about: TargetResults) -> str:
+    """Why a run has no comparison, and what that means."""
+    alone = len(about.rows) == 1
+    return (
+        f"There is nothing to compare {about.lead} with{': it is the only variant of this run' if alone else ''}. So "
+        f"nobody can tell from this page what comes from language, or whether anything was learnt at all. A run "
+        f"compares variants where evaluate.bootstrap is above 0 and evaluate.variants names fused or zero-shot and "
+        f"another variant."
     )
 
 

@@ -68,8 +68,7 @@ class FinishedRun:
 
 def read_run(path: Path) -> FinishedRun:
     """The finished run in the folder ``path``. Raises ``RunFolderError`` in one sentence that names the file at fault:
-    no such folder, another kind of folder, a run that failed or is not finished, a damaged file, a run that compared
-    nothing."""
+    no such folder, another kind of folder, a run that failed or is not finished, a damaged file."""
     if not path.exists():
         raise RunFolderError(f"{path}: there is no such folder; give the folder of a run, such as runs/latest")
     file = path / "run.json"
@@ -152,7 +151,7 @@ def _read_predictions(path: Path) -> dict[tuple[str, str], Predictions]:
 
 
 def _check(run: FinishedRun, path: Path) -> None:
-    """What the page relies on: the files belong together, and there is something to compare."""
+    """What the page relies on: the files belong together."""
     if not run.targets:
         raise RunFolderError(f"{path / 'metrics.json'} is damaged: it has no target; {_REPEAT}")
     for target, found in run.metrics["targets"].items():
@@ -163,9 +162,3 @@ def _check(run: FinishedRun, path: Path) -> None:
                     f"{path}: predictions.parquet does not give the accuracy of {variant} for {target} that "
                     f"metrics.json states: the files are of different runs or damaged; {_REPEAT}"
                 )
-        if not found["comparisons"]:
-            raise RunFolderError(
-                f"{path}: the run compared nothing, and a report without controls would mislead; repeat it with "
-                f"`lasca run --config {path}/run.json`, evaluate.bootstrap above 0, and fused or zero-shot and another "
-                f"variant in evaluate.variants"
-            )

@@ -10,6 +10,7 @@ from lasca_core.experiment.metrics import FEWEST_SUBJECTS, clustered_bootstrap, 
 from lasca_core.report import analysis, charts
 from lasca_core.report.analysis import ChangeBin
 from lasca_core.report.charts import Curve, Point
+from lasca_core.report.cues import salient_cues
 from lasca_core.report.markup import Cell, Markup, element, folded, number, table
 from lasca_core.report.page import figure, listed, paragraph, section, side_by_side, subsection
 from lasca_core.report.scores import TargetResults, headline, language, scores
@@ -29,7 +30,9 @@ def target_section(run: FinishedRun, target: str) -> Markup:
         language(about),
         _distributions(about),
         side_by_side(_calibration(about), _by_change(about)),
+        _withheld(about),
         _confusion(about),
+        salient_cues(about),
         _abstentions(about),
         _dropped(about),
     )
@@ -109,6 +112,7 @@ def _calibration(about: TargetResults) -> Markup:
             name,
             number(analysis.calibration_error(bins[name])),
             number(analysis.brier(found.rises, found.probability)),
+            number(about.rows[name].get("temperature"), ".2f"),
         )
         for name, found in about.predictions.items()
     ]
@@ -129,14 +133,63 @@ def _calibration(about: TargetResults) -> Markup:
         folded(
             "Table: calibration errors and bins",
             table(
-                f"Expected calibration error ({analysis.CALIBRATION_BINS} bins of equal width) and Brier score",
-                ("variant", "calibration error", "Brier score"),
+                f"Expected calibration error ({analysis.CALIBRATION_BINS} bins of equal width), Brier score, and the "
+                f"temperature that the logits were divided by, where they were calibrated (mean over folds)",
+                ("variant", "calibration error", "Brier score", "temperature"),
                 errors,
                 sortable=True,
             ),
             table("Reliability", ("variant", "probability of a rise", "pairs", "mean", "share that rises"), detail),
         ),
     )
+
+
+# --- the least sure withheld ------------------------------------------------------------------------------------------
+
+
+def _withheld(about: TargetResults) -> Markup | None:
+    """Accuracy where only the surest predictions are told, if the run recorded it."""
+    found = {name: rows for name in about.foremost if (rows := about.rows[name].get("coverage"))}
+    if not found:
+        return None
+    drawn = [
+        Curve(
+            name,
+            [
+                Point(
+                    row["coverage"],
+                    row["accuracy"],
+                    f"{row['accuracy']:.3f} of the surest {row['coverage']:.0%} of pairs, none less sure than "
+                    f"{row['least_confidence']:.2f}",
+                )
+                for row in rows
+            ],
+        )
+        for name, rows in found.items()
+    ]
+    drawing = charts.curves(
+        f"Accuracy for {about.target} by coverage", drawn, x=(0.0, 1.0),
+        y=charts.around([point.y for curve in drawn for point in curve.points], include=0.5), height=340.0,
+        x_axis="share of pairs that are told", y_axis="accuracy",
+    )  # fmt: skip
+    cells: list[tuple[Cell, ...]] = [
+        (name, number(row["coverage"], ".1%"), number(row["accuracy"]), number(row["least_confidence"]))
+        for name, rows in found.items()
+        for row in rows
+    ]
+    return subsection(
+        "Accuracy when the least sure predictions are withheld",
+        paragraph(
+            "A prediction is as sure as the probability of the direction that it tells. Where being sure means being "
+            "right, a curve rises to the left, as more of the unsure ones are withheld."
+        ),
+        figure(drawing, "Accuracy on the surest share of all tested pairs; at 1 nothing is withheld.",
+               charts.legend(list(found))),
+        folded(
+            "Table: accuracy by coverage",
+            table("Accuracy on the surest pairs", ("variant", "share told", "accuracy", "least sure"), cells),
+        ),
+    )  # fmt: skip
 
 
 # --- size of change ---------------------------------------------------------------------------------------------------
@@ -163,7 +216,7 @@ def _by_change(about: TargetResults) -> Markup:
         "Are large changes told better than small ones?",
         figure(
             drawing,
-            f"Accuracy by size of change, in {len(bins)} groups of about equally many pairs, {about.intervals}.",
+            f"Accuracy by size of change, in {len(bins)} groups of about equally many pairs, {about.intervals()}.",
             charts.legend(about.foremost),
         ),
         folded(

@@ -34,5 +34,5 @@ _FOREMOST = ("fused", "features", "zero-shot")
 
 
 def foremost(variants: Sequence[str]) -> tuple[str, ...]:
-    """The variants that are drawn in detail, the most telling first; tables have all of them."""
-    return tuple(name for name in _FOREMOST if name in variants)
+    """The variants that are drawn in detail, at least one, the most telling first; tables have all of them."""
+    return tuple(name for name in _FOREMOST if name in variants) or tuple(variants[:1])
