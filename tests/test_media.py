@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -115,6 +119,41 @@ def test_large_frames_make_smaller_batches_so_that_memory_stays_bounded(tmp_path
     for index in range(3):
         Image.new("RGB", (7000, 3500)).save(tmp_path / f"{index}.png")
     assert [len(part) for part in open_media(tmp_path).frames(batch=32)] == [1, 1, 1]
+
+
+def test_a_batch_of_a_video_ends_where_the_size_of_its_frames_changes(tmp_path: Path) -> None:
+    path = tmp_path / "clip.avi"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        larger: Any = av.CodecContext.create("mjpeg", "w")
+        larger.width, larger.height, larger.pix_fmt, larger.time_base = 128, 96, "yuvj420p", Fraction(1, 25)
+        images = [*grey(5), *grey(3, height=96, width=128)]
+        for place, image in enumerate(images):
+            encoder = stream if image.shape[0] == 48 else larger
+            (packet,) = encoder.encode(av.VideoFrame.from_ndarray(image, format="rgb24"))
+            packet.stream, packet.time_base = stream, Fraction(1, 25)
+            packet.pts = packet.dts = place
+            container.mux(packet)
+    batches = list(open_media(path).frames(batch=4))
+    assert [(len(part), *part.images.shape[1:3]) for part in batches] == [(4, 48, 64), (1, 48, 64), (3, 96, 128)]
+    assert numbers_of(batches) == [0, 1, 2, 3, 4, 0, 1, 2]
+    assert times_of(batches) == pytest.approx([place / 25 for place in range(8)])
+
+
+def test_frames_are_gone_when_their_batch_is_without_help_of_the_garbage_collector(
+    tmp_path: Path, write_media: Write
+) -> None:
+    source = open_media(write_media(tmp_path / "clip.mp4", grey(25) * 4))
+    gc.collect()
+    gc.disable()
+    try:
+        count = sum(len(part) for part in source.frames(batch=8))
+        alive = sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert count == 100
+    assert alive < 10
 
 
 # --- which way is up --------------------------------------------------------------------------------------------------

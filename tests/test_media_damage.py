@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,3 +166,34 @@ def test_a_recording_many_times_longer_takes_no_more_memory(tmp_path: Path, writ
         assert decoded == f"{total} {sound.shape[1]}"
         peaks.append(int(peak) / (2**20 if sys.platform == "darwin" else 2**10))
     assert peaks[1] - peaks[0] < 100, f"megabytes: {peaks}"
+
+
+WITHIN = """
+import resource, sys
+import torch
+from lasca_core.api import open_media
+list(open_media(sys.argv[1]).frames(1))
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))
+print(sum(part.images.nbytes for part in open_media(sys.argv[2]).frames()))
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/statm").is_file(), reason="this system does not tell a process's address space"
+)
+def test_a_video_larger_than_memory_is_read_to_its_end(tmp_path: Path) -> None:
+    import av
+
+    image = np.full((1080, 1920, 3), 128, np.uint8)
+    for name, count in (("short", 1), ("long", 400)):
+        with av.open(str(tmp_path / f"{name}.avi"), "w") as container:
+            stream: Any = container.add_stream("mjpeg", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuvj420p"
+            (packet,) = stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24"))
+            for place in range(count):
+                packet.pts = packet.dts = place
+                container.mux(packet)
+    command = [sys.executable, "-c", WITHIN, str(tmp_path / "short.avi"), str(tmp_path / "long.avi")]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert answer.stdout == f"{400 * image.nbytes}\n", answer.stderr  # 2.5 GB of frames in 1 GB of memory

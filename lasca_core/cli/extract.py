@@ -101,5 +101,5 @@ def write_track(path: Path, track: Track) -> Path:
         {name: pa.array(track.values[:, place].numpy(), mask=missing) for place, name in enumerate(track.names)}
     )
     with writing(path) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+        pq.write_table(pa.table(columns), temporary, use_dictionary=False)  # numbers hardly repeat
     return path

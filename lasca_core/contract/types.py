@@ -104,7 +104,10 @@ class Source(Protocol):
     """Seconds, as the container states it; 0 if it does not."""
 
     def frames(self, batch: int = 32, fps: float | None = None) -> Iterator[Frames]:
-        """Video in batches of at most ``batch`` frames of one size; with ``fps``, only the frames nearest that rate."""
+        """Video in batches of at most ``batch`` frames of one size; with ``fps``, only the frames nearest that rate.
+
+        The images lie on the CPU, or on the runtime's GPU where they were decoded there.
+        """
         ...
 
     def audio(self, rate: int = 16_000, seconds: float = 30.0) -> Iterator[Samples]:

@@ -263,9 +263,9 @@ class Pipeline:
             raise MediaError(
                 recording.session, f"has neither media nor ready features of the extractor {built.spec.name!r}"
             )
-        opened = open_media(
-            recording.media, audio=recording.audio, fps=recording.fps
-        )  # fails on a damaged file before hashing it
+        opened = open_media(  # fails on a damaged file before hashing it
+            recording.media, audio=recording.audio, fps=recording.fps, runtime=self.runtime
+        )
         files = [recording.media] if recording.audio is None else [recording.media, recording.audio]
         digest = self.runtime.store.digest([file for path in files for file in media_files(path)])
         asked = {"windows": grid.key} if grid is not None else {}
@@ -287,6 +287,7 @@ class Pipeline:
                 lacking = "yields no feature" if grid is None else grid.lacking
                 raise MediaError(opened.path, f"is too short for the extractor {built.spec.name!r}: it {lacking}")
             track: Track = Track.concatenate(parts).to("cpu")
+            parts.clear()  # they are as large as the track, which is now written
             if grid is not None and track.spans is None:
                 raise ContractError(f"extractor {built.spec.name!r}: the rows of its windows have no spans")
             if "video" in getattr(built.spec, "needs", ()) and track.spans is None:  # whole windows end before the end
