@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lasca_face import landmarker
 from lasca_face.names import BLENDSHAPES, FEATURES, POSE
 from lasca_face.options import BlendshapeOptions
 from lasca_face.pins import FACE_LANDMARKER, FACE_LANDMARKER_FILE
@@ -178,35 +177,6 @@ def test_left_and_right_swap_when_the_image_is_mirrored(make, array_source, clip
     assert float(right.values[0, x]) == pytest.approx(-float(left.values[0, x]), abs=0.5)
 
 
-@pytest.mark.parametrize("mode", ["image", "video"])
-def test_abandoning_the_stream_closes_every_landmarker(make, array_source, clip_images, monkeypatch, mode):
-    opened, closed = [], []
-    create, close = landmarker._Landmarker.__init__, landmarker._Landmarker.close
-    monkeypatch.setattr(landmarker._Landmarker, "__init__", lambda self, *a: (opened.append(self), create(self, *a))[1])
-    monkeypatch.setattr(landmarker._Landmarker, "close", lambda self: (closed.append(self), close(self))[1])
-    parts = make(mode=mode, batch_size=4).stream(array_source(clip_images[:12]))
-    next(parts)
-    assert opened
-    assert not closed
-    parts.close()
-    assert set(closed) == set(opened)
-
-
-def test_an_error_while_decoding_closes_every_landmarker(make, array_source, clip_images, monkeypatch):
-    closed = []
-    close = landmarker._Landmarker.close
-    monkeypatch.setattr(landmarker._Landmarker, "close", lambda self: (closed.append(self), close(self))[1])
-
-    class Damaged(array_source):
-        def frames(self, batch=32, fps=None):
-            yield from super().frames(batch, fps)
-            raise MediaError(self.path, "is damaged")
-
-    with pytest.raises(MediaError, match="is damaged"):
-        whole(make(), Damaged(clip_images[:2]))
-    assert closed
-
-
 def test_a_recording_without_video_is_an_error_that_names_it(make, array_source):
     source = array_source([], has_video=False, path=Path("voice.wav"))
     with pytest.raises(MediaError, match=r"voice\.wav: has no video stream, which the extractor blendshape needs"):
@@ -240,10 +210,11 @@ import json, os, sys
 from pathlib import Path
 from lasca_face.landmarker import LandmarkerPool, _without_chatter
 from lasca_face.options import BlendshapeOptions
-import numpy as np
+from lasca_core.api import Frames
+import torch
 assert "mediapipe" not in sys.modules
 pool = LandmarkerPool(Path(sys.argv[1]), BlendshapeOptions(), 2)
-pool.detect(np.zeros((4, 64, 64, 3), np.uint8), [0.0, 0.1, 0.2, 0.3])
+pool.start(Frames(torch.zeros((4, 64, 64, 3), dtype=torch.uint8), torch.zeros(4, dtype=torch.float64))).get()
 pool.close()
 with _without_chatter():
     os.write(2, b"a line of somebody else\\n")

@@ -17,10 +17,11 @@ from lasca_face.letterbox import letterbox
 from lasca_face.options import BlendshapeOptions
 from lasca_face.pins import FACE_LANDMARKER, FACE_LANDMARKER_FILE
 from lasca_face.pose import head_pose, head_poses
-from lasca_face.torch_landmarker import TorchLandmarker, full_precision
+from lasca_face.precision import float32_products
+from lasca_face.torch_landmarker import TorchLandmarker
 from scipy.spatial.transform import Rotation
 
-from lasca_core.api import LascaError, PluginError, Track, open_media
+from lasca_core.api import Frames, LascaError, PluginError, Track, open_media
 from lasca_core.host.options import build
 from lasca_core.host.runtime import default_cache, default_offline
 from lasca_core.testing import make_runtime
@@ -43,6 +44,14 @@ def assert_equal(found: Track, expected: Track) -> None:
     assert error[:, 55:].max() <= 0.05
 
 
+def assert_same_faces(found, expected) -> None:
+    """The same faces; convolutions of other batch sizes add up in another order, so there is a rounding."""
+    assert [len(faces) for faces in found] == [len(faces) for faces in expected]
+    for face, other in zip(chain(*found), chain(*expected), strict=True):
+        np.testing.assert_allclose(face.values, other.values, rtol=0, atol=1e-4)
+        assert face[1:] == pytest.approx(other[1:], abs=1e-5)
+
+
 @pytest.fixture(scope="session")
 def assert_parity(make, array_source):
     """``assert_parity(images, max_faces=2, ...)``: both backends see the same in these images of one size."""
@@ -58,11 +67,9 @@ def assert_parity(make, array_source):
 
 @pytest.fixture(scope="session")
 def landmarker(runtime):
-    """``landmarker(max_faces=2, ...)``: the networks with these options, on the CPU."""
+    """``landmarker(max_faces=2, ...)``: the networks with these options, on the CPU or another device."""
     model = runtime.fetch(FACE_LANDMARKER) / FACE_LANDMARKER_FILE
-    return lambda fixed_shapes=False, **options: TorchLandmarker(
-        model, BlendshapeOptions(**options), fixed_shapes=fixed_shapes
-    )
+    return lambda device="cpu", **options: TorchLandmarker(model, BlendshapeOptions(**options), torch.device(device))
 
 
 @pytest.fixture(scope="session")
@@ -141,9 +148,10 @@ def test_as_many_faces_are_found_as_are_looked_for_the_surest_first(landmarker, 
 
     options = BlendshapeOptions(max_faces=max_faces)
     pool = LandmarkerPool(runtime.fetch(FACE_LANDMARKER) / FACE_LANDMARKER_FILE, options, 1)
-    expected = pool.detect(np.stack(crowd), [0.0] * len(crowd))
+    frames = torch.from_numpy(np.stack(crowd))
+    expected = pool.start(Frames(frames, torch.zeros(len(frames), dtype=torch.float64))).get()
     pool.close()
-    found = landmarker(max_faces=max_faces).detect(torch.from_numpy(np.stack(crowd)))
+    found = landmarker(max_faces=max_faces).detect([frames])
     assert [len(faces) for faces in found] == [len(faces) for faces in expected] == [max_faces] * len(crowd)
     for face, other in zip(chain(*found), chain(*expected), strict=True):
         assert (face.x, face.y, face.size) == pytest.approx((other.x, other.y, other.size), abs=1e-4)
@@ -163,16 +171,23 @@ def test_parity_on_a_gpu(make, array_source, clip_images, crowd):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_the_host_does_not_wait_for_a_gpu_inside_a_batch(landmarker, crowd):
-    networks = landmarker().to("cuda")
-    images = torch.from_numpy(np.stack(crowd)).to("cuda")
-    networks(images)  # the first time, tables are copied to the device
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_host_waits_for_a_gpu_once_a_batch_for_the_number_of_faces(landmarker, crowd, monkeypatch, device):
+    networks = landmarker("cuda")
+    parts = [torch.from_numpy(np.stack(crowd)).to(device)]
+    waits = []
+    synchronize = torch.cuda.Event.synchronize
+    monkeypatch.setattr(torch.cuda.Event, "synchronize", lambda event: (waits.append(event), synchronize(event))[1])
     before = torch.cuda.get_sync_debug_mode()
-    torch.cuda.set_sync_debug_mode("error")
+    torch.cuda.set_sync_debug_mode("error")  # any other wait raises
     try:
-        networks(images)
+        found = networks.start(parts)
+        assert len(waits) == 1
+        frames = found.frames()
+        assert len(waits) == 2  # the one download of what was found
     finally:
         torch.cuda.set_sync_debug_mode(before)
+    assert [len(faces) for faces in frames] == [4] * len(crowd)
 
 
 # --- shapes and batches -----------------------------------------------------------------------------------------------
@@ -187,17 +202,14 @@ def test_batches_do_not_change_a_result(make, array_source, clip_images, batch_s
     assert torch.equal(track.valid, expected.valid)
 
 
-def test_fixed_shapes_give_what_the_found_faces_alone_give(landmarker, crowd, clip_images):
+def test_faces_stay_with_their_frames_where_some_frames_have_none(landmarker, crowd, clip_images):
     black = np.zeros_like(crowd[0])
-    images = torch.from_numpy(np.stack([black, crowd[0], black, resized(clip_images[0], *black.shape[1::-1])]))
-    found, values, places = landmarker()(images)
-    found_fixed, values_fixed, places_fixed = landmarker(fixed_shapes=True)(images)
-    assert found.sum(1).tolist() == [0, 4, 0, 1]
-    assert torch.equal(found_fixed, found)
-    torch.testing.assert_close(values_fixed, values, rtol=0, atol=1e-4)
-    torch.testing.assert_close(places_fixed, places, rtol=0, atol=1e-5)
-    assert not bool(values_fixed[~found].any())
-    assert not bool(places_fixed[~found].any())
+    one = resized(clip_images[0], *black.shape[1::-1])
+    networks = landmarker()
+    found = networks.detect([torch.from_numpy(np.stack([black, crowd[0], black, one]))])
+    assert [len(faces) for faces in found] == [0, 4, 0, 1]
+    for frame, image in ((1, crowd[0]), (3, one)):
+        assert_same_faces(found[frame : frame + 1], networks.detect([torch.from_numpy(image[None])]))
 
 
 def test_frames_without_a_face_are_invalid_and_zero(make, array_source, clip_images):
@@ -217,10 +229,8 @@ def test_after_close_the_extractor_can_be_used_again(make, array_source, clip_im
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 1), (1, 3000), (7, 5)])
-@pytest.mark.parametrize("fixed_shapes", [False, True])
-def test_tiny_frames_hold_no_face_and_do_no_harm(landmarker, shape, fixed_shapes):
-    images = torch.full((2, *shape, 3), 128, dtype=torch.uint8)
-    assert landmarker(fixed_shapes).detect(images) == [[], []]
+def test_tiny_frames_hold_no_face_and_do_no_harm(landmarker, shape):
+    assert landmarker().detect([torch.full((2, *shape, 3), 128, dtype=torch.uint8)]) == [[], []]
 
 
 # --- the parts --------------------------------------------------------------------------------------------------------
@@ -236,7 +246,7 @@ def test_the_detector_reads_the_pixels_that_opencvs_matrix_points_to(size):
     corners = np.float32([(low[0], high[1]), low, (high[0], low[1]), high])
     matrix = cv2.getPerspectiveTransform(corners, np.float32([(0, 128), (0, 0), (128, 0), (128, 128)]))
     inverse = cv2.invert(matrix)[1]
-    x, y = letterbox(height, width, 128, torch.device("cpu"))
+    x, y = letterbox(height, width, 128)
     for i in (0, 1, 2, 3, 63, 64, 65, 126, 127):
         for j in (0, 1, 62, 64, 101, 127):
             start = inverse[:, 0] * (i // 64 * 64) + inverse[:, 1] * j + inverse[:, 2]
@@ -284,17 +294,18 @@ def test_an_operator_that_cannot_be_read_is_named(landmarker, monkeypatch):
         landmarker()
 
 
-def test_tensorfloat_is_off_inside_and_as_before_afterwards():
+@pytest.mark.parametrize("tensorfloat", [False, True])
+def test_tensorfloat_is_as_asked_inside_and_as_before_afterwards(tensorfloat):
     def switches() -> tuple[bool, bool]:
         return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
 
     def fail_inside() -> None:
-        with full_precision(torch.device("cuda")):
+        with float32_products(torch.device("cuda"), tensorfloat=tensorfloat):
             if hasattr(torch.backends.cudnn, "conv"):  # torch 2.9 and newer
-                assert torch.backends.cudnn.conv.fp32_precision == "ieee"
-                assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+                assert torch.backends.cudnn.conv.fp32_precision == ("tf32" if tensorfloat else "ieee")
+                assert torch.backends.cuda.matmul.fp32_precision == ("tf32" if tensorfloat else "ieee")
             else:
-                assert switches() == (False, False)
+                assert switches() == (tensorfloat, tensorfloat)
             raise KeyboardInterrupt
 
     before = switches()

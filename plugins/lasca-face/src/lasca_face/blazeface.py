@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lasca_face.crops import Regions, sample
+from lasca_face.images import Images, to_device
 from lasca_face.letterbox import letterbox
 from lasca_face.tflite_graph import TFLiteGraph
 
@@ -16,6 +17,8 @@ _OVERLAP = 0.5
 """Intersection over union above which two boxes are the same face."""
 _MARGIN = 1.5
 """Size of the region that the landmark model looks at, in sizes of the detected box."""
+_SIZES_KEPT = 64
+"""Sizes of frames whose letterbox stays on the device, 128 KB each: a recording has one, a folder of images many."""
 
 
 class FaceDetector(nn.Module):
@@ -29,26 +32,28 @@ class FaceDetector(nn.Module):
 
     def __init__(self, content: bytes, max_faces: int, min_score: float) -> None:
         super().__init__()
-        self._graph = TFLiteGraph(content)
+        self.graph: nn.Module = TFLiteGraph(content)
         self._max_faces = max_faces
         self._min_score = min_score
+        self._letterboxes: dict[tuple[int, int], Tensor] = {}
         self.register_buffer("anchors", _anchors())
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Regions]:
-        """``images`` uint8 [B, height, width, 3] -> found bool [B, max_faces], regions with fields [B, max_faces].
+    def forward(self, images: Images) -> tuple[Tensor, Regions]:
+        """``images`` -> found bool [B, max_faces], regions with fields [B, max_faces].
 
         The shapes do not depend on what is found: where ``found`` is False the region is empty and means nothing.
         """
         boxes, scores = self._candidates(images)
         found, merged = self._merge(boxes, scores)
-        return found, _regions(merged, images.shape[1], images.shape[2])
+        return found, _regions(merged, images.height[:, None].float(), images.width[:, None].float())
 
-    def _candidates(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def _candidates(self, images: Images) -> tuple[Tensor, Tensor]:
         """Corners and eyes [B, 896, 8] in fractions of the square round the frame, scores [B, 896] (0: no face)."""
-        batch, height, width, _ = images.shape
-        x, y = (place.expand(batch, -1) for place in letterbox(height, width, _SIZE, images.device))
-        square = sample(images, torch.arange(batch, device=images.device), x, y, "black")
-        offsets, logits = self._graph(square.reshape(batch, _SIZE, _SIZE, 3) * (2 / 255) - 1)
+        batch, device = len(images.first), images.first.device
+        tables = torch.stack([self._letterbox(size, device) for size in images.sizes])
+        x, y = tables.index_select(0, images.kind).unbind(1)
+        square = sample(images, torch.arange(batch, device=device), x, y, "black")
+        offsets, logits = self.graph(square.reshape(batch, _SIZE, _SIZE, 3) * (2 / 255) - 1)
         points = offsets.reshape(batch, -1, 8, 2) / _SIZE  # middle, size, then six points of the face, the eyes first
         middle, size = points[:, :, 0] + self.anchors, points[:, :, 1]
         right_eye, left_eye = points[:, :, 2] + self.anchors, points[:, :, 3] + self.anchors
@@ -56,6 +61,14 @@ class FaceDetector(nn.Module):
         candidate = (score >= self._min_score) & (size >= 0).all(-1)
         boxes = torch.cat([middle - size / 2, middle + size / 2, right_eye, left_eye], -1)
         return boxes, score * candidate
+
+    def _letterbox(self, size: tuple[int, int], device: torch.device) -> Tensor:
+        """The letterbox of frames of this size, kept on the device as long as the networks are."""
+        if size not in self._letterboxes:
+            if len(self._letterboxes) >= _SIZES_KEPT:
+                del self._letterboxes[next(iter(self._letterboxes))]
+            self._letterboxes[size] = to_device(letterbox(*size, _SIZE), device)
+        return self._letterboxes[size]
 
     def _merge(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Non-maximum suppression by weighted mean -> found [B, max_faces], boxes and eyes [B, max_faces, 8].
@@ -76,7 +89,8 @@ class FaceDetector(nn.Module):
             total = weights.sum(1, keepdim=True)
             weights = weights / torch.where(total > 0, total, 1)
             found.append(best_score > 0)
-            merged.append(weights[:, None] @ boxes)
+            # No matrix product: its order of summation would depend on how many frames there are.
+            merged.append((weights[..., None] * boxes).sum(1, keepdim=True))
             scores = scores * ~same
         return torch.cat(found, 1), torch.cat(merged, 1)
 
@@ -91,10 +105,11 @@ def _anchors() -> Tensor:
     return torch.cat(grids)
 
 
-def _regions(boxes: Tensor, height: int, width: int) -> Regions:
-    """Boxes and eyes [..., 8] -> the regions in pixels that lie level with the eyes, with a margin."""
-    side = max(height, width)
-    left, top, right, bottom, right_eye_x, right_eye_y, left_eye_x, left_eye_y = (boxes * side).unbind(-1)
+def _regions(boxes: Tensor, height: Tensor, width: Tensor) -> Regions:
+    """Boxes and eyes [B, K, 8] -> the regions in pixels that lie level with the eyes, with a margin. ``height`` and
+    ``width`` [B, 1] are those of the frames."""
+    side = torch.maximum(height, width)
+    left, top, right, bottom, right_eye_x, right_eye_y, left_eye_x, left_eye_y = (boxes * side[..., None]).unbind(-1)
     return Regions(
         x=(left + right) / 2 + (width - side) / 2,
         y=(top + bottom) / 2 + (height - side) / 2,

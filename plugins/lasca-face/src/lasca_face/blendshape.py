@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from lasca_core.api import Component, MediaError, Track
+from lasca_core.api import Component, DeviceError, MediaError, Runtime, Track
+from lasca_face.ahead import ahead
 from lasca_face.choose import Chooser
 from lasca_face.landmarker import LandmarkerPool, load_mediapipe
 from lasca_face.names import FEATURES, POSE, RESOLUTION
@@ -19,10 +20,10 @@ from lasca_face.pins import FACE_LANDMARKER, FACE_LANDMARKER_FILE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lasca_core.api import Frames, Source
+    from lasca_core.api import Source
     from lasca_face.choose import Face
+    from lasca_face.finder import Finder
     from lasca_face.options import BlendshapeOptions
-    from lasca_face.torch_landmarker import TorchLandmarker
 
 
 class Blendshape(Component):
@@ -34,54 +35,85 @@ class Blendshape(Component):
     names = FEATURES
     signed = frozenset(POSE)
     resolution = RESOLUTION
+    concurrent = True
     options: BlendshapeOptions
+
+    def __init__(self, options: Any, runtime: Runtime) -> None:
+        super().__init__(options, runtime)
+        self._shared: Finder | None = None
+        self._opening = threading.Lock()
 
     def prepare(self) -> None:
         """Fetch the model and load what computes with it: MediaPipe, or the networks onto the device."""
-        if self._backend == "torch":
-            _ = self._networks
+        if self.options.mode == "image":
+            self._finder()
         else:
             self._model()
             load_mediapipe()
 
     def close(self) -> None:
-        """Drop the networks, and with them the memory they hold on the device."""
-        self.__dict__.pop("_networks", None)
+        """Close MediaPipe's landmarkers, or drop the networks and with them the memory they hold on the device."""
+        with self._opening:
+            shared, self._shared = self._shared, None
+        if shared is not None:
+            shared.close()
 
     def stream(self, source: Source) -> Iterator[Track]:
-        """Yield one part of the track for each batch of frames; see ``Extractor.stream``."""
+        """Yield one part of the track for each batch of frames; see ``Extractor.stream``.
+
+        The next batch is decoded, and its faces are looked for, while the caller works on the one before.
+        """
         if not source.has_video:
             raise MediaError(source.path, "has no video stream, which the extractor blendshape needs")
         chooser = Chooser(self.options.faces)
-        with self._finder() as find:
-            for frames in source.frames(self.options.batch_size, self.options.fps):
-                times = frames.times.tolist()
-                chosen = [chooser.choose(faces, time) for faces, time in zip(find(frames), times, strict=True)]
-                yield _track(chosen, frames.times).to(self.runtime.device)
+        frames = source.frames(self.options.frames_at_once(self._device.type), self.options.fps)
+        with self._finder_of_a_stream() as finder, closing(ahead(frames, finder.start)) as begun:
+            for batch, answer in begun:
+                times = batch.times.tolist()
+                chosen = [chooser.choose(faces, time) for faces, time in zip(answer.get(), times, strict=True)]
+                yield _track(chosen, batch.times).to(self._device)
 
     @contextmanager
-    def _finder(self) -> Iterator[Callable[[Frames], list[list[Face]]]]:
-        """Finds the faces in each frame of a batch, with the backend that the options and the device call for."""
-        if self._backend == "torch":
-            networks, device = self._networks, self.runtime.device
-            yield lambda frames: networks.detect(frames.images.to(device))
+    def _finder_of_a_stream(self) -> Iterator[Finder]:
+        """What all streams share in mode image; in mode video a landmarker that remembers one recording alone."""
+        if self.options.mode == "image":
+            yield self._finder()
             return
-        threads = 1 if self.options.mode == "video" else max(1, min(self.runtime.workers, self.options.batch_size))
-        pool = LandmarkerPool(self._model(), self.options, threads)
+        pool = self._mediapipe(1)
         try:  # left also when the caller stops early: closing the generator raises GeneratorExit at the yield
-            yield lambda frames: pool.detect(frames.images.cpu().numpy(), frames.times.tolist())
+            yield pool
         finally:
             pool.close()
 
+    def _finder(self) -> Finder:
+        """What finds faces in mode image, loaded when it is first asked for."""
+        with self._opening:  # streams run in several threads
+            if self._shared is None:
+                on_torch = self.options.backend_on(self._device.type) == "torch"
+                self._shared = self._torch() if on_torch else self._mediapipe(max(1, self.runtime.workers))
+            return self._shared
+
+    def _torch(self) -> Finder:
+        # They read the model's graphs with a library that MediaPipe does not need.
+        from lasca_face.torch_finder import TorchFinder
+        from lasca_face.torch_landmarker import TorchLandmarker
+
+        if self.options.precision == "tf32" and self._device.type != "cuda":
+            raise DeviceError(
+                f"option blendshape.precision = tf32 is for CUDA devices, and this run is on {self._device}; leave it "
+                "out, or choose --device cuda"
+            )
+        networks = TorchLandmarker(self._model(), self.options, self._device)
+        return TorchFinder(networks, self.options.frames_at_once(self._device.type), self.runtime.report)
+
+    def _mediapipe(self, count: int) -> Finder:
+        if self.options.compile:
+            self.runtime.report.note("option blendshape.compile has no effect: backend mediapipe compiles nothing")
+        return LandmarkerPool(self._model(), self.options, count)
+
     @property
-    def _backend(self) -> str:
-        return self.options.backend_on(self.runtime.device.type)
-
-    @cached_property
-    def _networks(self) -> TorchLandmarker:
-        from lasca_face.torch_landmarker import TorchLandmarker  # reads the model's graphs: not needed with MediaPipe
-
-        return TorchLandmarker(self._model(), self.options).to(self.runtime.device)
+    def _device(self) -> torch.device:
+        return self.runtime.device
 
     def _model(self) -> Path:
         return self.runtime.fetch(FACE_LANDMARKER) / FACE_LANDMARKER_FILE

@@ -33,11 +33,11 @@ class FaceGeometry(nn.Module):
         self.register_buffer("canonical", canonical)
         self.register_buffer("weights", weights)
 
-    def forward(self, points: Tensor, height: int, width: int) -> Tensor:
-        """``points`` [N, 478, 3] as in ``mesh.Landmarks``, of frames of this size -> float32 [N, 4, 4], in cm."""
+    def forward(self, points: Tensor, height: Tensor, width: Tensor) -> Tensor:
+        """``points`` [N, 478, 3] as in ``mesh.Landmarks``, of frames of these sizes [N] -> float32 [N, 4, 4], in cm."""
         x, y, z = points[:, : len(self.canonical)].unbind(-1)
         tall = 2 * math.tan(_FIELD_OF_VIEW / 2)
-        wide = tall * width / height
+        wide = (tall * width / height)[:, None]
         x, y, z = (x - 0.5) * wide, (0.5 - y) * tall, z * wide
         middle = z.mean(1, keepdim=True)
 

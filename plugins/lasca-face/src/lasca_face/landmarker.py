@@ -9,8 +9,9 @@ import queue
 import re
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from lasca_face.pose import head_pose
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from lasca_core.api import Frames
     from lasca_face.options import BlendshapeOptions
 
 _CHATTER = re.compile(
@@ -47,44 +49,63 @@ def load_mediapipe() -> Any:
 
 
 class LandmarkerPool:
-    """``count`` landmarkers, each used by one thread at a time; close it after use.
+    """``count`` landmarkers, each used by one thread at a time; close it after use. Implements ``finder.Finder``.
 
-    In mode image every frame is judged by itself, so the number of landmarkers does not change a result. In mode video
-    a landmarker remembers the frames before, so there must be one, and the frames must come in order.
+    In mode image every frame is judged by itself, so neither the number of landmarkers nor that of the streams which
+    share them changes a result. In mode video a landmarker remembers the frames before, so there must be one, for one
+    stream, and the frames must come in order.
+
+    A landmarker that is never closed can keep Python from ending. So a pool that nobody closed is closed when it is
+    collected, and at the latest when Python ends.
     """
 
     def __init__(self, model: Path, options: BlendshapeOptions, count: int) -> None:
         self._free: queue.SimpleQueue[_Landmarker] = queue.SimpleQueue()
-        self._landmarkers: list[_Landmarker] = []
-        try:
+        with contextlib.ExitStack() as made:
             for _ in range(count):
-                self._landmarkers.append(_Landmarker(model, options))
-        except BaseException:
-            self._close_landmarkers()
-            raise
-        for landmarker in self._landmarkers:
-            self._free.put(landmarker)
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="face-landmarker")
+                landmarker = _Landmarker(model, options)
+                made.callback(landmarker.close)
+                self._free.put(landmarker)
+            self._threads = ThreadPoolExecutor(count, thread_name_prefix="face-landmarker")
+            self._closing = weakref.finalize(self, _shut_down, self._threads, made.pop_all())
 
-    def detect(self, images: NDArray[np.uint8], times: Sequence[float]) -> list[list[Face]]:
-        """The faces in each frame of ``images`` uint8 [N, height, width, 3], in their order; ``times`` in seconds."""
-        return list(self._threads.map(self._detect_one, images, times))
-
-    def _detect_one(self, image: NDArray[np.uint8], time: float) -> list[Face]:
-        landmarker = self._free.get()
-        try:
-            return landmarker.detect(image, time)
-        finally:
-            self._free.put(landmarker)
+    def start(self, frames: Frames) -> _Answer:
+        """Begin to find the faces in ``frames``; behind those that were begun before."""
+        pairs = zip(frames.images.cpu().numpy(), frames.times.tolist(), strict=True)
+        return _Answer([self._threads.submit(_detect, self._free, image, time) for image, time in pairs])
 
     def close(self) -> None:
         """Drop what is still queued, wait for what is running, and close every landmarker."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        self._close_landmarkers()
+        self._closing()
 
-    def _close_landmarkers(self) -> None:
-        while self._landmarkers:
-            self._landmarkers.pop().close()
+
+def _detect(free: queue.SimpleQueue[_Landmarker], image: NDArray[np.uint8], time: float) -> list[Face]:
+    landmarker = free.get()
+    try:
+        return landmarker.detect(image, time)
+    finally:
+        free.put(landmarker)
+
+
+def _shut_down(threads: ThreadPoolExecutor, landmarkers: contextlib.ExitStack) -> None:
+    threads.shutdown(wait=True, cancel_futures=True)
+    landmarkers.close()
+
+
+class _Answer:
+    """The faces in some frames, each of them one task of the pool. Implements ``finder.Answer``."""
+
+    def __init__(self, tasks: list[Future[list[Face]]]) -> None:
+        self._tasks = tasks
+
+    def get(self) -> list[list[Face]]:
+        """The faces in each frame, in their order."""
+        return [task.result() for task in self._tasks]
+
+    def cancel(self) -> None:
+        """Drop the frames that no landmarker has begun."""
+        for task in self._tasks:
+            task.cancel()
 
 
 class _Landmarker:

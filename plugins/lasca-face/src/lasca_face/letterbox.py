@@ -8,8 +8,6 @@ found here by the same double precision operations in the same order, once for e
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,12 +18,10 @@ _BLOCK = 64
 """Columns that OpenCV computes from one starting point, when there are at least as many."""
 
 
-@lru_cache(maxsize=64)
-def letterbox(height: int, width: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Centres a frame in a square of its longer side: the places x, y float32 [size * size] of the square's pixels.
+def letterbox(height: int, width: int, size: int) -> Tensor:
+    """Centres a frame in a square of its longer side: the places x, y of the square's pixels, float32 [2, size * size].
 
-    They are in the pixels of the frame, in multiples of 1/32, on ``device``; outside of it they are negative or beyond
-    its size.
+    They are in the pixels of the frame, in multiples of 1/32; outside of it they are negative or beyond its size.
     """
     side = float(max(height, width))
     left, top = (width - side) / 2, (height - side) / 2
@@ -38,8 +34,8 @@ def letterbox(height: int, width: int, size: int, device: torch.device) -> tuple
     within = column - block
     numerators = [(m[i] * block + m[i + 1] * row + m[i + 2]) + m[i] * within for i in (0, 3, 6)]
     factor = _STEPS / numerators[2]
-    x, y = (np.rint(numerator * factor).astype(np.float32) / _STEPS for numerator in numerators[:2])
-    return torch.from_numpy(x.ravel()).to(device), torch.from_numpy(y.ravel()).to(device)
+    places = [np.rint(numerator * factor).astype(np.float32).ravel() / _STEPS for numerator in numerators[:2]]
+    return torch.from_numpy(np.stack(places))
 
 
 def _perspective(source: list[tuple[float, float]], target: list[tuple[float, float]]) -> list[float]:

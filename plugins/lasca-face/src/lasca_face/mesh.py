@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lasca_face.crops import Regions, crop
+from lasca_face.images import Images
 from lasca_face.tflite_graph import TFLiteGraph
 
 LANDMARKS = 478
@@ -40,22 +41,24 @@ class LandmarkModel(nn.Module):
     """The landmarks of the face in each region; ``content`` is ``face_landmarks_detector.tflite``.
 
     Grishchenko et al. (2020), Attention mesh: high-fidelity face mesh prediction in real-time, arXiv:2006.10962.
+    The network itself computes in ``dtype``; what is around it in float32.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self._graph = TFLiteGraph(content)
+        self.graph: nn.Module = TFLiteGraph(content).to(dtype)
+        self._dtype = dtype
 
-    def forward(self, images: Tensor, frames: Tensor, regions: Regions) -> Landmarks:
-        """``images`` uint8 [B, height, width, 3]; face n is in ``frames[n]`` at ``regions`` (fields [N])."""
-        height, width = images.shape[1:3]
+    def forward(self, images: Images, frames: Tensor, regions: Regions) -> Landmarks:
+        """Face n is in the frame ``frames[n]`` of ``images`` at ``regions`` (fields [N])."""
+        height, width = (side.index_select(0, frames).float() for side in (images.height, images.width))
         inputs = crop(images, frames, regions, _SIZE) * (1 / 255)
-        found, presence, _ = self._graph(inputs)
+        found, presence, _ = (output.float() for output in self.graph(inputs.to(self._dtype)))
         x, y, z = (found.reshape(-1, LANDMARKS, 3) / _SIZE).unbind(-1)
         x, y = regions.place(x, y)
         # Depth is in widths of the region: what such a step to the right of it is in the frame's own measure.
         depth = regions.width * torch.hypot(regions.angle.cos() / width, regions.angle.sin() / height)
-        points = torch.stack([x / width, y / height, z * depth[:, None]], -1)
+        points = torch.stack([x / width[:, None], y / height[:, None], z * depth[:, None]], -1)
         return Landmarks(points, presence.reshape(-1).sigmoid())
 
 
@@ -69,12 +72,12 @@ class BlendshapeModel(nn.Module):
 
     def __init__(self, content: bytes) -> None:
         super().__init__()
-        self._graph = TFLiteGraph(content)
+        self.graph: nn.Module = TFLiteGraph(content)
         self.register_buffer("landmarks", torch.tensor(_BLENDSHAPE_LANDMARKS))
 
-    def forward(self, points: Tensor, height: int, width: int) -> Tensor:
-        """``points`` [N, 478, 3] as in ``Landmarks``, of frames of this size -> float32 [N, 52] in [0, 1]."""
-        across, down = points[:, self.landmarks, 0] * width, points[:, self.landmarks, 1] * height
+    def forward(self, points: Tensor, height: Tensor, width: Tensor) -> Tensor:
+        """``points`` [N, 478, 3] as in ``Landmarks``, of frames of these sizes [N] -> float32 [N, 52] in [0, 1]."""
+        read = points.index_select(1, self.landmarks)
         shapes: Tensor
-        (shapes,) = self._graph(torch.stack([across, down], -1))
+        (shapes,) = self.graph(torch.stack([read[..., 0] * width[:, None], read[..., 1] * height[:, None]], -1))
         return shapes

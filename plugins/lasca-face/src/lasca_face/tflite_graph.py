@@ -53,6 +53,7 @@ class TFLiteGraph(nn.Module):
         self._outputs: list[int] = graph.OutputsAsNumpy().tolist()
         self._operations = nn.ModuleList(operations)  # where torch finds the constants
         self._steps = list(zip(operations, _finished(operations, keep=self._outputs), strict=True))
+        _reuse_memory(self._steps)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The graph's outputs for its inputs, both in the file's order, each [N, ...]."""
@@ -65,31 +66,41 @@ class TFLiteGraph(nn.Module):
 
 
 class _Operation(nn.Module):
-    """``function`` of some tensors of the graph (given by their index) and of constants, which live in this module."""
+    """``function`` of some tensors of the graph (given by their index) and of constants, which live in this module.
 
-    output: int
+    ``name`` is the operator's; ``output`` the tensor that it computes, whose ``shape`` is [1, ...] in the file.
+    """
 
-    def __init__(self, function: Callable[..., Tensor], arguments: Sequence[int | Tensor], output: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Tensor],
+        arguments: Sequence[int | Tensor],
+        output: int,
+        shape: Sequence[int],
+    ) -> None:
         super().__init__()
-        self._function = function
-        self._arguments: list[int | str] = []
+        self.name = name
+        self.function = function
         self.output = output
+        self.shape = tuple(shape)
+        self.arguments: list[int | str] = []
         for position, argument in enumerate(arguments):
             if isinstance(argument, Tensor):
                 self.register_buffer(f"constant{position}", argument)
-                self._arguments.append(f"constant{position}")
+                self.arguments.append(f"constant{position}")
             else:
-                self._arguments.append(argument)
+                self.arguments.append(argument)
 
     @property
     def uses(self) -> set[int]:
         """The tensors of the graph that it reads."""
-        return {argument for argument in self._arguments if isinstance(argument, int)}
+        return {argument for argument in self.arguments if isinstance(argument, int)}
 
     def forward(self, values: Mapping[int, Tensor]) -> Tensor:
         """The operation's result, given the tensors computed so far."""
-        return self._function(
-            *(values[name] if isinstance(name, int) else self.get_buffer(name) for name in self._arguments)
+        return self.function(
+            *(values[name] if isinstance(name, int) else self.get_buffer(name) for name in self.arguments)
         )
 
 
@@ -118,6 +129,36 @@ def _finished(operations: Sequence[_Operation], keep: Sequence[int]) -> list[lis
     return [
         [index for index, at in last.items() if at == step and index not in keep] for step in range(len(operations))
     ]
+
+
+def _reuse_memory(steps: Sequence[tuple[_Operation, Sequence[int]]]) -> None:
+    """Let a sum, and a ReLU, overwrite the result of a convolution or a sum that nothing else reads.
+
+    The values are the same, and less memory is taken; on a CPU the landmark model takes a fifth less time. The result
+    of a convolution or a sum is sure to be memory of its own, which what a reshape gives is not.
+    """
+    of = {operation.output: operation for operation, _ in steps}
+    for operation, finished in steps:
+        for index in operation.uses & set(finished):
+            source = of.get(index)
+            if source is None or source.name not in _OWN_MEMORY or source.shape != operation.shape:
+                continue
+            if operation.function is F.relu:
+                operation.function = torch.relu_
+            elif operation.function is torch.add and len(operation.uses) == 2:
+                operation.function = _add_to_first if operation.arguments[0] == index else _add_to_second
+            break
+
+
+_OWN_MEMORY = ("CONV_2D", "DEPTHWISE_CONV_2D", "ADD")
+
+
+def _add_to_first(a: Tensor, b: Tensor) -> Tensor:
+    return a.add_(b)
+
+
+def _add_to_second(a: Tensor, b: Tensor) -> Tensor:
+    return b.add_(a)
 
 
 class _Node:
@@ -155,7 +196,7 @@ class _Node:
 
     def operation(self, function: Callable[..., Tensor], *arguments: int | Tensor) -> _Operation:
         """``function`` of these arguments, or of the first input if none are given."""
-        return _Operation(function, arguments or (self.argument(0),), self.output)
+        return _Operation(self.name, function, arguments or (self.argument(0),), self.output, self.output_shape)
 
 
 # --- the operators ----------------------------------------------------------------------------------------------------
@@ -295,7 +336,8 @@ def _concatenation(node: _Node) -> _Operation:
 
 def _arithmetic(function: Callable[[Tensor, Tensor], Tensor], table: str, node: _Node) -> _Operation:
     activation = _activation(node.options(table))
-    return node.operation(lambda a, b: activation(function(a, b)), node.argument(0), node.argument(1))
+    both = function if activation is _identity else lambda a, b: activation(function(a, b))
+    return node.operation(both, node.argument(0), node.argument(1))
 
 
 def _squared_difference(node: _Node) -> _Operation:
