@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lasca_core.contract.errors import OptionError
 
 if TYPE_CHECKING:
     from lasca_core.contract.types import Source
+    from lasca_core.host.runtime import HostRuntime
 
 
 def wanted_targets(zero_shot: str, targets: tuple[str, ...]) -> tuple[str, ...]:
@@ -43,3 +44,31 @@ def cautions(trained: Mapping[str, Any], length: float, window: float | None) ->
     if window is not None and window != length:
         found.append(f"the model was trained on windows of {length:g} s and is used on windows of {window:g} s")
     return found
+
+
+def caution(runtime: HostRuntime, trained: Mapping[str, Any], length: float, window: float | None) -> None:
+    """Say what a model's answers are not to be trusted for."""
+    if trained.get("synthetic"):
+        made = f"the model was trained on {trained['dataset']}, which is synthetic"
+        runtime.report.note(f"{made}: the cues are measured, its directions on real people are not to be trusted")
+    for more in cautions(trained, length, window):
+        runtime.report.note(more)
+
+
+Coverage = Mapping[str, Sequence[Mapping[str, float]] | None]
+"""For each target what the model achieved on the surest of its predictions; see ``results.coverage``."""
+
+
+def tell_coverage(runtime: HostRuntime, coverage: Coverage, targets: Sequence[str], least: float) -> None:
+    """Say how often predictions as sure as asked for were right, on people the model was not trained on."""
+    if least <= 0.5:
+        return
+    for target in targets:
+        told = [row for row in coverage.get(target) or () if row["least_confidence"] >= least]
+        if not told:
+            runtime.report.note(f"{target}: when the model was tested, hardly any prediction was as sure as {least:g}")
+            continue
+        runtime.report.note(
+            f"{target}: when the model was tested on people left out, about {told[-1]['coverage']:.0%} of its "
+            f"predictions were as sure as {least:g}, and {told[-1]['accuracy']:.0%} of these were right"
+        )

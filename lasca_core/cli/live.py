@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lasca_core.cli.asked import cautions, extractors_for, known_about, wanted_targets
+from lasca_core.cli.asked import caution, extractors_for, known_about, tell_coverage, wanted_targets
 from lasca_core.cli.common import Settings
 from lasca_core.contract.errors import MediaError, OptionError
 
@@ -47,6 +47,7 @@ def live(
     fps: float | None = None,
     real_time: bool = False,
     explain: bool = False,
+    least: float = 0.5,
     device: str = "auto",
 ) -> None:
     """Predict ``source`` while it comes in: ``camera``, ``camera:1``, ``microphone``, ``camera+microphone``, or a file.
@@ -67,7 +68,7 @@ def live(
             predictor = _words(settings, runtime, chosen, assigned, wanted, dict(known_about(about)))
         else:
             assert model_path is not None
-            predictor = _model(settings, runtime, model_path, lengths, targets, explain=explain)
+            predictor = _model(settings, runtime, model_path, lengths, targets, explain=explain, least=least)
         with closing(predictor.pipeline), LiveSession(predictor, opened) as session:
             rows, interrupted = _print(session, runtime, show, as_dict if as_json else None)
         if interrupted:
@@ -102,6 +103,7 @@ def _model(
     targets: tuple[str, ...],
     *,
     explain: bool,
+    least: float,
 ) -> LivePredictor:
     from lasca_core.experiment import model as models
     from lasca_core.experiment.live import LivePredictor, live_options
@@ -115,11 +117,8 @@ def _model(
             f"with {needed}"
         )
     trained = {"variant": saved.variant, **(saved.training or {})}
-    if trained.get("synthetic"):
-        made = f"the model was trained on {trained['dataset']}, which is synthetic"
-        runtime.report.note(f"{made}: the cues are measured, its directions on real people are not to be trusted")
-    for caution in cautions(trained, saved.config["windows"]["length"], lengths.get("length")):
-        runtime.report.note(caution)
+    caution(runtime, trained, saved.config["windows"]["length"], lengths.get("length"))
+    tell_coverage(runtime, trained.get("coverage", {}), targets or tuple(saved.heads), least)
     return LivePredictor.of_model(saved, pipeline, targets, explain=explain)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from lasca_core.cli.asked import cautions, extractors_for, known_about, wanted_targets
+from lasca_core.cli.asked import caution, extractors_for, known_about, tell_coverage, wanted_targets
 from lasca_core.cli.common import (
     SECONDS,
     Settings,
@@ -19,9 +18,6 @@ from lasca_core.cli.common import (
     print_json,
 )
 from lasca_core.contract.errors import OptionError
-
-if TYPE_CHECKING:
-    from lasca_core.host.runtime import HostRuntime
 
 
 @click.command(short_help="Say window by window whether affect rises or falls, and why.")
@@ -152,7 +148,7 @@ def predict(
         live(settings, source, show=style.print, as_dict=style.as_dict, as_json=as_json, model_path=model_path,
              zero_shot=zero_shot, extractors=extractors, lexicon=lexicon, about=about_it, encoder=encoder,
              assignments=assignments, targets=targets, window=window, hop=hop, audio=audio, fps=fps,
-             real_time=real_time, explain=explain, device=device)  # fmt: skip
+             real_time=real_time, explain=explain, least=least, device=device)  # fmt: skip
         return
     if real_time:
         raise OptionError("--realtime goes with --live FILE")
@@ -191,8 +187,8 @@ def predict(
         pipeline = models.restore(saved, settings.registry, runtime, overrides)
         trained = {"variant": saved.variant, **(saved.training or {})}
         shown = targets or tuple(saved.heads)
-        _caution(runtime, trained, saved.config["windows"]["length"], window)
-        _tell_coverage(runtime, trained.get("coverage", {}), shown, least)
+        caution(runtime, trained, saved.config["windows"]["length"], window)
+        tell_coverage(runtime, trained.get("coverage", {}), shown, least)
         try:
             rows = predict_windows(saved, pipeline, recording, targets, explain=explain)
         finally:
@@ -206,31 +202,3 @@ def predict(
         for row in rows:
             style.print(row)
         runtime.report.note("+ = salient now, and not in the window it is compared with")
-
-
-def _caution(runtime: HostRuntime, trained: Mapping[str, Any], length: float, window: float | None) -> None:
-    """Say what a model's answers are not to be trusted for."""
-    if trained.get("synthetic"):
-        made = f"the model was trained on {trained['dataset']}, which is synthetic"
-        runtime.report.note(f"{made}: the cues are measured, its directions on real people are not to be trusted")
-    for caution in cautions(trained, length, window):
-        runtime.report.note(caution)
-
-
-Coverage = Mapping[str, Sequence[Mapping[str, float]] | None]
-"""For each target what the model achieved on the surest of its predictions; see ``results.coverage``."""
-
-
-def _tell_coverage(runtime: HostRuntime, coverage: Coverage, targets: Sequence[str], least: float) -> None:
-    """Say how often predictions as sure as asked for were right, on people the model was not trained on."""
-    if least <= 0.5:
-        return
-    for target in targets:
-        told = [row for row in coverage.get(target) or () if row["least_confidence"] >= least]
-        if not told:
-            runtime.report.note(f"{target}: when the model was tested, hardly any prediction was as sure as {least:g}")
-            continue
-        runtime.report.note(
-            f"{target}: when the model was tested on people left out, about {told[-1]['coverage']:.0%} of its "
-            f"predictions were as sure as {least:g}, and {told[-1]['accuracy']:.0%} of these were right"
-        )

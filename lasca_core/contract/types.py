@@ -111,7 +111,7 @@ class Source(Protocol):
         ...
 
     def audio(self, rate: int = 16_000, seconds: float = 30.0) -> Iterator[Samples]:
-        """Sound as mono at ``rate`` Hz, in consecutive stretches of ``seconds`` (the last is shorter)."""
+        """Sound as mono at ``rate`` Hz, in consecutive stretches of at most ``seconds``."""
         ...
 
 

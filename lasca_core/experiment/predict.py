@@ -109,7 +109,9 @@ def predict(
     fitted = model.statistics.to(windows.values.device) if model.statistics is not None else None
     scene = _scene(pipeline, windows, model.lexicon, fitted)
     found = {target: _probability(model, pipeline, target, scene) for target in targets or model.heads}
-    return _rows(scene, found, explanations=explain_pairs(scene, RECIPES[model.variant], scorers) if explain else None)
+    return rows_of(
+        scene, found, explanations=explain_pairs(scene, RECIPES[model.variant], scorers) if explain else None
+    )
 
 
 def predict_zero_shot(
@@ -141,13 +143,13 @@ def predict_zero_shot(
         problem = Problem(delta[:0], none, none.long(), layout, pipeline.runtime.seed, knowledge)
         (model,) = pipeline.without_training([problem])
         found[target] = model.predict(delta).probability
-        explained[target] = _told(scene, target, delta * knowledge.weight, found[target])
+        explained[target] = told_of(scene, target, delta * knowledge.weight, found[target])
         pipeline.runtime.report.note(f"{target}: phrasings agree with alpha = {knowledge.reliability:.2f}")
-    reasons = {target: [_reasons(one) for one in explanations] for target, explanations in explained.items()}
-    return ZeroShot(_rows(scene, found, reasons, explained), abstains)
+    reasons = {target: [reasons_of(one) for one in explanations] for target, explanations in explained.items()}
+    return ZeroShot(rows_of(scene, found, reasons, explained), abstains)
 
 
-def _told(scene: Scene, target: str, told: Tensor, probability: Tensor) -> list[Explanation]:
+def told_of(scene: Scene, target: str, told: Tensor, probability: Tensor) -> list[Explanation]:
     """For each pair what each feature's change adds, ``told`` [P, F] before scaling: together they are the logit."""
     import torch
 
@@ -162,7 +164,7 @@ def _told(scene: Scene, target: str, told: Tensor, probability: Tensor) -> list[
     ]
 
 
-def _reasons(explanation: Explanation) -> tuple[Reason, ...]:
+def reasons_of(explanation: Explanation) -> tuple[Reason, ...]:
     return tuple(
         Reason(one.feature, one.contribution, bool(one.more), one.words)
         for one in explanation.features[:REASONS]
@@ -258,7 +260,7 @@ def _probability(model: SavedModel, pipeline: Pipeline, target: str, scene: Scen
     return at_temperature(probability, head.temperature)
 
 
-def _rows(
+def rows_of(
     scene: Scene,
     found: Mapping[str, Tensor],
     reasons: Mapping[str, list[tuple[Reason, ...]]] | None = None,

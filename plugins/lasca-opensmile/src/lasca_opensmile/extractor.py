@@ -64,6 +64,8 @@ class _Smile(Component):
         self.signed: frozenset[str] = frozenset(self.names)
         self.resolution: dict[str, float] = resolution(self.names)
         self.windowed: bool = options.level == "functionals" and options.window == "auto"
+        recorded = options.level == "functionals" and options.window is None
+        self.live_options: dict[str, str] = {"window": "auto"} if recorded else {}
         self._pitch = self.names.index(self._level.pitch)
         self._nothing = np.zeros((1, len(self.names)), np.float32)
         keeps = {"auto": options.level != "functionals", "keep": True, "invalid": False}
@@ -86,7 +88,9 @@ class _Smile(Component):
         options = self.options
         if options.level == "functionals" and options.window is not None:
             length = _ALONE if options.window == "auto" else options.window
-            if (yield from self._windows(self._sound(source), grid(length, options.hop or length))):
+            if (
+                yield from self._windows(self._sound(source), grid(length, options.hop or length), self.runtime.workers)
+            ):
                 return
             self.runtime.report.note(
                 f"{source.path} holds no whole window of {length:g} s: {self.name} gives one row for all of it"
@@ -101,15 +105,18 @@ class _Smile(Component):
         A span without voice, or shorter than openSMILE's frame of 60 ms, is invalid. Raises ``MediaError`` for a
         recording without sound.
         """
-        yield from self._windows(self._sound(source), spans)
+        # A live source has the next window's sound only much later: what is done must not wait for it.
+        at_once = 1 if getattr(source, "live", False) else self.runtime.workers
+        yield from self._windows(self._sound(source), spans, at_once)
 
     def _sound(self, source: Source) -> Iterator[Stretch]:
         return stretches(source, self.options.rate, self.options.chunk, self.name)
 
-    def _windows(self, sound: Iterator[Stretch], spans: Iterable[tuple[float, float]]) -> Generator[Track, None, bool]:
-        """Functionals of each window, computed by as many threads as the run allows. Returns whether there was one."""
+    def _windows(
+        self, sound: Iterator[Stretch], spans: Iterable[tuple[float, float]], threads: int
+    ) -> Generator[Track, None, bool]:
+        """Functionals of each window, ``threads`` of them computed at a time. Returns whether there was one."""
         rate = self.options.rate
-        threads = max(1, self.runtime.workers)
         pending: deque[tuple[Window, Future[Rows]]] = deque()
         found = False
 
