@@ -1,25 +1,17 @@
-"""The learner `mlp` against scikit-learn's MLPClassifier, and the promises of its options."""
+"""The learner `mlp`: the promises of its options. What it owes to scikit-learn is in test_mlp_parity.py."""
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from lasca_preference import mlp as mlp_module
-from lasca_preference import training
 from lasca_preference.mlp import Mlp
 from lasca_preference.network import Network
 from lasca_preference.options import LogisticOptions, MlpOptions
 from lasca_preference.plugin import lasca_register_learners
-from lasca_preference.training import train
+from lasca_preference.training import _Stack, train
 from pydantic import ValidationError
-from sklearn.datasets import load_breast_cancer, make_classification
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import RepeatedStratifiedKFold, train_test_split
-from sklearn.neural_network import MLPClassifier
 
 from lasca_core.api import DatasetError, Model, ModelError, Problem
 from lasca_core.testing import make_runtime
@@ -45,140 +37,6 @@ def small(**options: object) -> MlpOptions:
     return MlpOptions(**{"hidden": (9, 5), **options})
 
 
-# --- against scikit-learn -------------------------------------------------------------------------------------------
-
-
-class Prescribed(MLPClassifier):
-    """scikit-learn's network, beginning with the weights in ``first`` in place of its own random ones."""
-
-    def _init_coef(self, fan_in: int, fan_out: int, dtype: type) -> tuple[np.ndarray, np.ndarray]:
-        (weights, biases) = next(layer for layer in self.first if layer[0].shape == (fan_in, fan_out))
-        return weights.astype(dtype), biases.astype(dtype)
-
-
-def prescribed(network: Network, flat: torch.Tensor, **options: object) -> Prescribed:
-    classifier = Prescribed(network.hidden, **options)
-    classifier.first = [(weights[0].numpy(), bias[0, 0].numpy()) for weights, bias in network.layers(flat[None])]
-    return classifier
-
-
-def splits_of_scikit_learn(label: np.ndarray, seed: int) -> list[torch.Tensor]:
-    """The rows that ``Prescribed(random_state=seed)`` trains on and those it holds out."""
-    generator = np.random.RandomState(seed)
-    parts = train_test_split(np.arange(len(label)), random_state=generator, test_size=0.1, stratify=label)
-    return [torch.from_numpy(part) for part in parts]
-
-
-def flattened(classifier: MLPClassifier) -> torch.Tensor:
-    layers = zip(classifier.coefs_, classifier.intercepts_, strict=True)
-    return torch.from_numpy(np.concatenate([part.ravel() for layer in layers for part in layer]))
-
-
-@pytest.mark.parametrize("alpha", [0.0, 1.0, 30.0])
-@pytest.mark.parametrize("steps", [1, 20])
-def test_full_batch_steps_from_equal_weights_give_scikit_learns_weights(alpha: float, steps: int) -> None:
-    task = problem(150)
-    options = small(alpha=alpha, max_iter=steps, mirror=False, early_stopping=False)
-    first = Network(12, (9, 5)).initial(torch.Generator().manual_seed(task.seed))
-    classifier = prescribed(Network(12, (9, 5)), first, alpha=alpha)
-    for _ in range(steps):
-        classifier.partial_fit(task.delta.numpy(), task.label.numpy(), classes=[0, 1])
-    trained = train([task], options, CPU).weights[0]
-    assert (trained - first).abs().max() > 5e-4 * steps, "training moved the weights"
-    torch.testing.assert_close(trained, flattened(classifier), rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_early_stopping_takes_scikit_learns_decisions(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Equal weights at first, equal split, one batch an epoch: the two run in step, and stop and restore alike."""
-    task = problem(150, noise=2.0, seed=seed)
-    network = Network(12, (9, 5))
-    label = task.label.numpy()
-    rows, held = splits_of_scikit_learn(label, seed)
-    monkeypatch.setattr(training, "hold_out", lambda *_: (rows, held, "pair"))
-    options = small(mirror=False, learning_rate=0.02, max_iter=40)
-    classifier = prescribed(
-        network,
-        network.initial(torch.Generator().manual_seed(seed)),
-        learning_rate_init=0.02,
-        alpha=1,
-        early_stopping=True,
-        n_iter_no_change=3,
-        max_iter=40,
-        random_state=seed,
-    ).fit(task.delta.numpy(), label)
-    trained = train([task], options, CPU)
-    assert 4 <= classifier.n_iter_ < 40, "scikit-learn stopped early, so that there is something to compare"
-    assert trained.epochs == [classifier.n_iter_]
-    torch.testing.assert_close(trained.weights[0], flattened(classifier), rtol=0, atol=1e-4)
-
-
-DATA = {
-    "breast cancer": lambda: load_breast_cancer(return_X_y=True),
-    "800 x 30": lambda: make_classification(800, 30, n_informative=15, class_sep=2, flip_y=0.02, random_state=1),
-    "600 x 200": lambda: make_classification(
-        600, 200, n_informative=20, n_redundant=20, class_sep=3, flip_y=0.02, random_state=2
-    ),
-}
-
-
-def accuracies(name: str, seed: int, paired: pytest.MonkeyPatch | None, tmp_path: Path) -> tuple[float, float]:
-    """Mean accuracy over 15 folds of ours and of scikit-learn's; ``paired``: from equal weights and splits."""
-    x, y = DATA[name]()
-    learner = Mlp(MlpOptions(mirror=False), make_runtime(tmp_path))
-    network = Network(x.shape[1], (256, 64))
-    recipe = {"alpha": 1, "max_iter": 25, "early_stopping": True, "n_iter_no_change": 3}
-    ours, theirs = [], []
-    folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=3, random_state=seed)
-    for fold, (fitted, tested) in enumerate(folds.split(x, y), start=seed):
-        scaled = ((x - x[fitted].mean(0)) / x[fitted].std(0)).astype(np.float32)
-        label = torch.from_numpy(y[fitted]).float()
-        if paired is None:
-            classifier = MLPClassifier((256, 64), random_state=fold, **recipe)
-        else:
-            first = network.initial(torch.Generator().manual_seed(fold))
-            classifier = prescribed(network, first, random_state=fold, **recipe)
-            rows, held = splits_of_scikit_learn(y[fitted], fold)
-            paired.setattr(training, "hold_out", lambda *_, rows=rows, held=held: (rows, held, "group"))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            theirs.append(classifier.fit(scaled[fitted], y[fitted]).score(scaled[tested], y[tested]))
-        task = Problem(torch.from_numpy(scaled[fitted]), label, torch.zeros(len(label)).long(), (), fold)
-        (model,) = learner.fit_many([task])
-        ours.append((model.predict(torch.from_numpy(scaled[tested])).rises.numpy() == y[tested]).mean())
-    return float(np.mean(ours)), float(np.mean(theirs))
-
-
-@pytest.mark.parametrize("name", DATA)
-def test_accuracy_over_15_folds_is_scikit_learns_within_a_hundredth(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From equal weights and splits; the order of the batches is left to chance and alone makes up to half of this."""
-    ours, theirs = accuracies(name, 0, monkeypatch, tmp_path)
-    assert theirs > 0.9
-    assert abs(ours - theirs) < 0.01
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", DATA)
-def test_accuracy_is_scikit_learns_with_weights_and_splits_of_its_own(name: str, tmp_path: Path) -> None:
-    """Two runs of one learner, each over 15 folds, differ by 0.007 (s.d.); hence the mean over a dozen seeds."""
-    ours, theirs = np.mean([accuracies(name, seed, None, tmp_path) for seed in range(0, 1200, 100)], axis=0)
-    assert abs(ours - theirs) < 0.005
-
-
-@pytest.mark.parametrize("layer", [0, 1])
-def test_first_weights_are_spread_as_scikit_learns(layer: int) -> None:
-    network = Network(40, (500,))
-    weights, biases = network.layers(network.initial(torch.Generator().manual_seed(0))[None])[layer]
-    drawn = MLPClassifier(500, random_state=0).partial_fit(np.zeros((2, 40)), [0, 1], classes=[0, 1]).coefs_[layer]
-    bound = (6 / sum(network.shapes[layer])) ** 0.5
-    assert np.abs(drawn).max() < bound + 2e-3, "scikit-learn's weights, moved by one step, keep within the same bound"
-    assert 0.9 * bound < weights.abs().max() <= bound
-    assert biases.abs().max() <= bound
-    assert weights.std() == pytest.approx(bound / 3**0.5, rel=0.15)
-
-
 # --- the gradient ---------------------------------------------------------------------------------------------------
 
 
@@ -196,8 +54,9 @@ def test_the_gradient_is_autograds() -> None:
         penalty = sum(weights.square().sum() for weights, _ in network.layers(flat[r : r + 1]))
         ((loss + 0.7 / 2 * penalty) / count).backward()
     slope = torch.empty_like(flat)
+    share = (torch.arange(10) < counts[:, None]) / counts[:, None]
     with torch.no_grad():
-        network.gradient(flat, x, label, counts, 0.7, slope, offset)
+        network.gradient(flat, x, label, share, 0.7 / counts, slope, offset)
     torch.testing.assert_close(slope, flat.grad, rtol=1e-10, atol=1e-12)
 
 
@@ -271,9 +130,13 @@ def test_a_problem_does_not_depend_on_those_beside_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"antisymmetric": True, "mirror": False}, {"early_stopping": False}])
 def test_training_together_equals_training_one_by_one(options: dict) -> None:
-    """Sizes below, at and above one batch; runs that stop at different epochs; one that cannot hold pairs out."""
+    """Sizes below, at and above one batch; three widths; runs that stop at different epochs; one that cannot hold pairs
+    out."""
     sizes = [8, 50, 111, 120, 200, 333, 70, 120]
-    tasks = [problem(pairs, groups=3 + index, seed=index, noise=1.0) for index, pairs in enumerate(sizes)]
+    tasks = [
+        problem(pairs, columns=(12, 5, 30)[index % 3], groups=3 + index, seed=index, noise=1.0)
+        for index, pairs in enumerate(sizes)
+    ]
     chosen = small(batch_size=64, learning_rate=0.01, **options)
     together = train(tasks, chosen, CPU)
     alone = [train([task], chosen, CPU) for task in tasks]
@@ -282,17 +145,16 @@ def test_training_together_equals_training_one_by_one(options: dict) -> None:
     if chosen.early_stopping:
         assert len(set(together.epochs)) > 2, "the runs stop at different epochs"
         assert set(together.held_by) == {"group", "pair", "none"}
-    torch.testing.assert_close(together.weights, torch.cat([one.weights for one in alone]), rtol=0, atol=1e-4)
+    for weights, one in zip(together.weights, alone, strict=True):
+        torch.testing.assert_close(weights, one.weights[0], rtol=0, atol=1e-4)
 
 
-def test_on_an_accelerator_problems_of_one_width_train_together_in_bounded_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mlp_module, "_ELEMENTS_AT_ONCE", 3000)
-    runtime = make_runtime(tmp_path)
-    runtime.__dict__["device"] = torch.device("cuda")  # only named: what is asked is how the problems are grouped
-    tasks = [problem(120), problem(120, 20), problem(120), problem(60, 20), problem(120), problem(400)]
-    assert list(Mlp(MlpOptions(), runtime)._together(tasks)) == [[0, 2], [4], [5], [1], [3]]
+def test_the_weights_of_columns_that_only_others_have_stay_exactly_zero() -> None:
+    stack = _Stack([problem(90, columns=4), problem(90, columns=30)], small(learning_rate=0.05), CPU, None)
+    stack.train()
+    of_padding = stack.network.layers(stack.result)[0][0][0, 4:]
+    assert of_padding.shape == (26, 9)
+    assert not of_padding.any()
 
 
 @pytest.mark.gpu

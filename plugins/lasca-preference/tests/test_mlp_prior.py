@@ -72,7 +72,7 @@ def test_the_prior_has_not_seen_the_pairs_that_decide_when_to_stop(tmp_path: Pat
     other = given.label.clone()
     other[held] = 1 - other[held]
     learner = Mlp(options, make_runtime(tmp_path))
-    first, second = (learner._prior(dataclasses.replace(given, label=label)) for label in (given.label, other))
+    first, second = learner._priors([dataclasses.replace(given, label=label) for label in (given.label, other)])
     assert torch.equal(first.logits(given.delta), second.logits(given.delta))
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lasca_preference.believer import choose_strength, make_design, narrowed, train, unit_weight
-from lasca_preference.laplace import calibrate, fit_laplace, moderated
+from lasca_preference.believer import SIMILARITIES, Strength, make_design, narrowed, unit_weight
+from lasca_preference.laplace import calibrate, moderated
+from lasca_preference.newton import covariance_of, curvature_at, find_modes
 from lasca_preference.options import PriorOptions
 from lasca_preference.prior import Prior, PriorModel
+from lasca_preference.strength import Search, Stack, train
 
 from lasca_core.api import Block, Knowledge, ModelError, Problem
 from lasca_core.testing import make_runtime
@@ -60,16 +62,25 @@ def without_labels(given: Problem) -> Problem:
 # --- the approximation ------------------------------------------------------------------------------------------------
 
 
+def posterior(
+    x: torch.Tensor, label: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and covariance of one regression under the prior N(mean, diag(variance))."""
+    rows, sign, precision = x[None], (2 * label - 1)[None, None], (1 / variance).diag()[None, None]
+    w = find_modes(rows, sign, mean[None], precision)
+    return w[0, 0], covariance_of(curvature_at(rows, sign, w), precision)[0, 0]
+
+
 @pytest.mark.parametrize("variance", [0.1, 1.0, 10.0])
 def test_the_mode_is_scikit_learns_ridge_logistic_regression(variance: float) -> None:
     from sklearn.linear_model import LogisticRegression
 
     given = problem(10, 20)
     x, label = given.delta.double(), given.label.double()
-    fit = fit_laplace(x, label, torch.zeros(WIDTH).double(), torch.full((WIDTH,), variance).double())
+    found, _ = posterior(x, label, torch.zeros(WIDTH).double(), torch.full((WIDTH,), variance).double())
     reference = LogisticRegression(C=variance, fit_intercept=False, tol=1e-10, max_iter=10_000)
     reference.fit(x.numpy(), label.numpy())
-    np.testing.assert_allclose(fit.mean.numpy(), reference.coef_[0], atol=1e-5)
+    np.testing.assert_allclose(found.numpy(), reference.coef_[0], atol=1e-5)
 
 
 def test_the_covariance_is_the_inverse_of_the_second_derivative_that_autograd_finds() -> None:
@@ -81,16 +92,16 @@ def test_the_covariance_is_the_inverse_of_the_second_derivative_that_autograd_fi
         fit = torch.nn.functional.binary_cross_entropy_with_logits(x @ w, label, reduction="sum")
         return fit + ((w - mean) ** 2 / variance).sum() / 2
 
-    fit = fit_laplace(x, label, mean, variance)
-    torch.testing.assert_close(torch.func.grad(loss)(fit.mean), torch.zeros(WIDTH).double(), atol=1e-4, rtol=0)
-    torch.testing.assert_close(torch.linalg.inv(torch.func.hessian(loss)(fit.mean)), fit.covariance)
+    mode, covariance = posterior(x, label, mean, variance)
+    torch.testing.assert_close(torch.func.grad(loss)(mode), torch.zeros(WIDTH).double(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.linalg.inv(torch.func.hessian(loss)(mode)), covariance)
 
 
 def test_without_rows_the_posterior_is_the_prior() -> None:
     mean, variance = torch.linspace(-1, 1, 3).double(), torch.tensor([0.5, 1.0, 2.0]).double()
-    fit = fit_laplace(torch.zeros(0, 3).double(), torch.zeros(0).double(), mean, variance)
-    torch.testing.assert_close(fit.mean, mean)
-    torch.testing.assert_close(fit.covariance, variance.diag())
+    mode, covariance = posterior(torch.zeros(0, 3).double(), torch.zeros(0).double(), mean, variance)
+    torch.testing.assert_close(mode, mean)
+    torch.testing.assert_close(covariance, variance.diag())
 
 
 @pytest.mark.parametrize(("mean", "variance"), [(0.0, 4.0), (1.0, 0.5), (-2.0, 3.0), (4.0, 9.0)])
@@ -120,7 +131,8 @@ def test_calibration_finds_the_factor_that_scipy_finds(factor: float) -> None:
         fit = torch.nn.functional.binary_cross_entropy_with_logits(scaled, label, reduction="sum")
         return float(fit) + log_factor**2 / (2 * 0.5**2)
 
-    found, merit = calibrate(logits, label)
+    sign = torch.nn.functional.pad(2 * label - 1, (0, 7))[None]  # with seven rows of padding
+    found, merit = (float(value) for value in calibrate(torch.nn.functional.pad(logits, (0, 7))[None], sign))
     reference = minimize_scalar(loss, bounds=(-4, 4), method="bounded", options={"xatol": 1e-6})
     assert math.log(found) == pytest.approx(reference.x, abs=2e-3)
     assert merit == pytest.approx(-reference.fun, abs=1e-3)
@@ -188,40 +200,44 @@ def test_what_is_described_alike_is_corrected_alike() -> None:
     similarity = torch.eye(WIDTH)
     similarity[0, 1] = similarity[1, 0] = 0.95
     given = dataclasses.replace(problem(3, 10), knowledge=Knowledge(torch.ones(WIDTH), similarity, 1.0))
-    prior = {}
-    for r in (0.0, 0.5):
-        design = make_design(given, r, 1.5, 1.0)
-        own = design.block >= 0
-        basis, spread = design.basis[:, own], design.shape[own]
-        prior[r] = (basis * spread) @ basis.T
-    torch.testing.assert_close(prior[0.0], torch.eye(WIDTH).double() / WIDTH)
-    torch.testing.assert_close(prior[0.5] * WIDTH, 0.5 * torch.eye(WIDTH).double() + 0.5 * similarity.double())
+    design = make_design(given, 1.5, 1.0)
+    assert design.similarities == SIMILARITIES == (0.0, 0.5)
+    own = design.block >= 0
+    assert torch.equal(design.basis[:, own], torch.eye(WIDTH).double())
+    without, half = (torch.linalg.inv(precision[own][:, own]) for precision in design.precision)
+    torch.testing.assert_close(without, torch.eye(WIDTH).double() / WIDTH)
+    torch.testing.assert_close(half * WIDTH, 0.5 * torch.eye(WIDTH).double() + 0.5 * similarity.double())
+
+
+def test_a_strength_scales_the_prior_of_its_block_and_never_that_of_the_gain() -> None:
+    given = dataclasses.replace(problem(3, 10, noise=4), knowledge=knowledge(truth()))
+    stack = Stack([given], [make_design(given, 1.5, 2.0)])
+    (precision,) = stack.precision([[Strength((0.1, 3.0))]], [0])[0]
+    variance = 1 / precision.diag()
+    expected = torch.tensor([2.0**2] + [0.1**2 / WIDTH] * WIDTH + [3.0**2 / 4] * 4).double()
+    torch.testing.assert_close(variance, expected)
 
 
 # --- contract ---------------------------------------------------------------------------------------------------------
 
 
-def test_nobody_who_is_tested_inside_training_is_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lasca_preference import believer
-
+def test_nobody_who_is_tested_inside_training_is_trained_on() -> None:
     given = problem(7, 5)
-    seen: list[int] = []
-
-    def watch(x: torch.Tensor, label: torch.Tensor, *rest: object, **more: object) -> object:
-        seen.append(len(x))
-        return fit_laplace(x, label, *rest, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(believer, "fit_laplace", watch)
-    folds = believer._grouped(given)
-    assert torch.stack(folds).sum(dim=0).tolist() == [1] * 35, "everybody is left out once"
-    for held in folds:
-        assert not set(given.group[held].tolist()) & set(given.group[~held].tolist())
-    choose_strength(given, 1.5, 1.0)
-    assert set(seen) == {int((~held).sum()) for held in folds}
+    search = Search(Stack([given], [make_design(given, 1.5, 1.0)]))
+    held = search.sign[0] == 0
+    assert held.sum(dim=0).tolist() == [1] * 35, "everybody is left out once"
+    for number, fold in enumerate(held):
+        assert not set(given.group[fold].tolist()) & set(given.group[~fold].tolist())
+        other = dataclasses.replace(given, label=torch.where(fold, 1 - given.label, given.label))
+        again = Search(Stack([other], [make_design(other, 1.5, 1.0)]))
+        for one in (search, again):
+            one._try([[Strength((1.0,))]])
+        torch.testing.assert_close(search.logits[0, fold], again.logits[0, fold])
+        torch.testing.assert_close(search.modes[0, number], again.modes[0, number])
 
 
 def test_one_person_alone_is_learnt_from_with_the_usual_strength() -> None:
-    trained = train(problem(1, 20, told=truth()), 1.5, 1.0)
+    (trained,) = train([problem(1, 20, told=truth())], 1.5, 1.0)
     assert trained.held_out is None
     assert trained.factor == 1.0
 
@@ -272,7 +288,7 @@ def test_the_same_problem_gives_the_same_model_whatever_is_trained_beside_it(lea
     (alone,) = learner.fit_many([given])
     (_, beside) = learner.fit_many([problem(4, 4, seed=8), given])
     delta = torch.randn(10, WIDTH)
-    assert torch.equal(alone.predict(delta).probability, beside.predict(delta).probability)
+    torch.testing.assert_close(alone.predict(delta).probability, beside.predict(delta).probability, atol=1e-6, rtol=0)
 
 
 def test_probabilities_are_calibrated_on_people_never_seen(learner: Prior) -> None:
@@ -284,3 +300,25 @@ def test_probabilities_are_calibrated_on_people_never_seen(learner: Prior) -> No
     for low, high in ((0.5, 0.65), (0.65, 0.8), (0.8, 0.95), (0.95, 1.0)):
         chosen = (sure >= low) & (sure < high)
         assert float(right[chosen].mean()) == pytest.approx(float(sure[chosen].mean()), abs=0.05)
+
+
+def test_variants_share_the_regression_that_reads_the_features_alone(
+    learner: Prior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lasca_preference import prior
+
+    solved: list[int] = []
+
+    def counted(problems: list[Problem], *rest: float) -> object:
+        solved.append(len(problems))
+        return train(problems, *rest)
+
+    monkeypatch.setattr(prior, "train", counted)
+    fused = problem(6, 10, told=truth(), noise=5)
+    features = narrowed(fused)
+    other = dataclasses.replace(features, label=1 - features.label)
+    models = learner.fit_many([features, fused, other, dataclasses.replace(fused, knowledge=knowledge(-truth()))])
+    assert sum(solved) == 4, "the features of one labelling and of the other, and two believers"
+    (alone,) = learner.fit_many([fused])
+    delta = torch.randn(20, WIDTH + 5)
+    torch.testing.assert_close(models[1].predict(delta).probability, alone.predict(delta).probability)

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.functional import softplus
 
 from lasca_core.api import Component, ModelError, Scores
+from lasca_preference.newton import device_with_float64, find_modes
 from lasca_preference.split import require_both_directions, require_width
+from lasca_preference.stacks import in_stacks, stacked
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from lasca_core.api import Model, Problem
 
-_STEPS = 100
-_PRECISION = 1e-12
-"""Newton's method ends when a step promises a smaller gain than this, relative to the loss."""
+_ON_CPU = 2**20
+"""Bytes of the problems that a CPU solves at once: small ones only, a large one keeps it busy."""
 
 
 class Logistic(Component):
@@ -34,20 +34,25 @@ class Logistic(Component):
         """One model for each problem. Raises ``DatasetError`` for one without pairs or with one direction only."""
         for problem in problems:
             require_both_directions(problem)
-        return [LogisticModel(self._solve(problem)) for problem in problems]
+        device = device_with_float64(self.runtime.device)
+        deltas = [problem.delta.to(device, torch.float64) for problem in problems]
+        labels = [problem.label.to(device, torch.float64) for problem in problems]
+        weights = in_stacks(
+            [8 * 2 * (rows + min(rows, columns)) * min(rows, columns) for rows, columns in (d.shape for d in deltas)],
+            lambda part: fit([deltas[i] for i in part], [labels[i] for i in part], self.options.C),
+            device=device,
+            on_cpu=_ON_CPU,
+            at_once=self.options.at_once,
+            report=self.runtime.report,
+            option="logistic.at_once",
+        )
+        return [LogisticModel(weight.to(self.runtime.device, torch.float32)) for weight in weights]
 
     def from_state(self, state: Mapping[str, Tensor]) -> LogisticModel:
         """The model that ``LogisticModel.state`` described. Raises ``ModelError`` if it is not one."""
         if set(state) != {"weight"} or state["weight"].ndim != 1:
             raise ModelError(f"the saved logistic model holds {', '.join(sorted(state)) or 'nothing'}: train it again")
         return LogisticModel(state["weight"].to(self.runtime.device, torch.float32))
-
-    def _solve(self, problem: Problem) -> Tensor:
-        device = (
-            self.runtime.device if self.runtime.device.type != "mps" else torch.device("cpu")
-        )  # no float64 on Metal
-        delta, label = problem.delta.to(device, torch.float64), problem.label.to(device, torch.float64)
-        return fit(delta, label, self.options.C).to(self.runtime.device, torch.float32)
 
 
 class LogisticModel:
@@ -60,43 +65,28 @@ class LogisticModel:
     def predict(self, delta: Tensor) -> Scores:
         """Probability of a rise for differences float32 [P, D]."""
         require_width(delta, len(self.weight))
-        return Scores((delta.to(self.weight.device) @ self.weight).sigmoid())
+        return Scores((delta.to(self.weight.device) @ self.weight.to(delta.dtype)).sigmoid())
 
     def state(self) -> dict[str, Tensor]:
         """``weight`` [D]."""
         return {"weight": self.weight.clone()}
 
 
-def fit(delta: Tensor, label: Tensor, strength: float) -> Tensor:
-    """The w [D] that minimises |w|^2 / 2 + strength * sum of log losses; all float64, ``delta`` [P, D], ``label`` [P].
+def fit(deltas: Sequence[Tensor], labels: Sequence[Tensor], strength: float) -> list[Tensor]:
+    """For each problem the w [D] that minimises |w|^2 / 2 + strength * sum of log losses.
 
-    Newton's method with halved steps where a full one does not lower the loss enough; the loss is strictly convex, so
-    there is one minimum and no randomness. w lies in the span of the rows of ``delta``: with fewer rows than columns
-    the problem is solved in an orthonormal basis of that span, which leaves |w| and w . d as they are.
+    ``deltas`` [P, D] and ``labels`` [P] of each problem; all float64.
+
+    w lies in the span of the rows: with fewer rows than columns a problem is solved in an orthonormal basis of that
+    span, which leaves |w| and w . d as they are.
     """
-    basis = None
-    if len(delta) < delta.shape[1]:
-        basis, triangle = torch.linalg.qr(delta.T)
-        delta = triangle.T
-    sign = 2 * label - 1
-
-    def loss_at(w: Tensor) -> Tensor:
-        return w @ w / 2 + strength * softplus(-sign * (delta @ w)).sum()
-
-    w = torch.zeros(delta.shape[1], dtype=torch.float64, device=delta.device)
-    eye = torch.eye(len(w), dtype=torch.float64, device=delta.device)
-    loss = loss_at(w)
-    for _ in range(_STEPS):
-        probability = (delta @ w).sigmoid()
-        slope = w + strength * (delta.T @ (probability - label))
-        curvature = eye + strength * (delta.T * (probability * (1 - probability))) @ delta
-        step = torch.cholesky_solve(slope[:, None], torch.linalg.cholesky(curvature))[:, 0]
-        gain = slope @ step
-        if gain <= _PRECISION * loss:
-            break
-        size = 1.0
-        while loss_at(w - size * step) > loss - 1e-4 * size * gain:
-            size /= 2
-        w = w - size * step
-        loss = loss_at(w)
-    return w if basis is None else basis @ w
+    spans = [torch.linalg.qr(delta.T) if len(delta) < delta.shape[1] else None for delta in deltas]
+    columns = [delta if span is None else span[1].T for delta, span in zip(deltas, spans, strict=True)]
+    x = stacked(columns)
+    sign = stacked([2 * label - 1 for label in labels])[:, None]
+    precision = torch.eye(x.shape[2]).to(x).expand(len(x), 1, -1, -1) / strength
+    found = find_modes(x, sign, x.new_zeros(len(x), x.shape[2]), precision)[:, 0]
+    return [
+        w[: own.shape[1]] if span is None else span[0] @ w[: own.shape[1]]
+        for w, own, span in zip(found, columns, spans, strict=True)
+    ]

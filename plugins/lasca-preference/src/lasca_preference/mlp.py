@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,16 +13,13 @@ from lasca_preference.network import Network
 from lasca_preference.options import PriorOptions
 from lasca_preference.prior import Prior, PriorModel
 from lasca_preference.split import FEWEST_GROUPS, FEWEST_PAIRS, require_both_directions, require_width
-from lasca_preference.training import scores, split_of, train
+from lasca_preference.stacks import in_stacks
+from lasca_preference.training import bytes_needed, scores, split_of, train
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from lasca_core.api import Model, Problem
-
-_ELEMENTS_AT_ONCE = 2**28
-"""Numbers in the differences of problems that are trained together on a GPU (1 GiB)."""
-
 
 _SEEDS = 1_000_003
 """Between the seeds of an ensemble's members, so that they are no other run's."""
@@ -46,17 +42,27 @@ class Mlp(Component):
             for problem in problems
             for number in range(self.options.ensemble)
         ]
-        priors = [self._prior(problem) for problem in members] if self.options.prior else None
-        weights: dict[int, Tensor] = {}
-        for indices in self._together(members):
-            chosen = [members[index] for index in indices]
+        priors = self._priors(members) if self.options.prior else None
+
+        def work(positions: list[int]) -> list[Tensor]:
+            chosen = [members[index] for index in positions]
             offsets = None
             if priors is not None:
-                offsets = [_logits(priors[index], problem) for index, problem in zip(indices, chosen, strict=True)]
+                offsets = [priors[index].logits(members[index].delta) for index in positions]
             trained = train(chosen, self.options, self.runtime.device, offsets)
-            for index, found, held_by in zip(indices, trained.weights, trained.held_by, strict=True):
-                weights[index] = found.clone()
+            for held_by in trained.held_by:
                 self._say(held_by)
+            return trained.weights
+
+        weights = in_stacks(
+            [bytes_needed(problem, self.options) for problem in members],
+            work,
+            device=self.runtime.device,
+            on_cpu=0,
+            at_once=self.options.at_once,
+            report=self.runtime.report,
+            option="mlp.at_once",
+        )
         models: list[Model] = []
         for number, problem in enumerate(problems):
             own = range(number * self.options.ensemble, (number + 1) * self.options.ensemble)
@@ -66,35 +72,21 @@ class Mlp(Component):
             models.append(MlpModel(network, stack, self.options.antisymmetric, mine))
         return models
 
-    def _prior(self, problem: Problem) -> PriorModel:
-        """What is known before the network learns, from the rows it is trained on: those held out stay unseen."""
-        rows, _, _, _ = split_of(problem, self.options)
-        rows = rows.to(problem.delta.device)
-        known = replace(problem, delta=problem.delta[rows], label=problem.label[rows], group=problem.group[rows])
-        return Prior(PriorOptions.model_validate({}), self.runtime).fit(known)
+    def _priors(self, problems: Sequence[Problem]) -> list[PriorModel]:
+        """What is known before each network learns, from the rows it is trained on: those held out stay unseen."""
+        known = []
+        for problem in problems:
+            rows = split_of(problem, self.options)[0].to(problem.delta.device)
+            known.append(
+                replace(problem, delta=problem.delta[rows], label=problem.label[rows], group=problem.group[rows])
+            )
+        prior = Prior(PriorOptions.model_validate({"at_once": self.options.at_once}), self.runtime)
+        prior.owner = "mlp"
+        return prior.fit_many(known)
 
     def from_state(self, state: Mapping[str, Tensor]) -> MlpModel:
         """The model that ``MlpModel.state`` described. Raises ``ModelError`` if it is not one."""
         return MlpModel.from_state(state, self.runtime.device)
-
-    def _together(self, problems: Sequence[Problem]) -> Iterator[list[int]]:
-        """Positions of the problems to train at once."""
-        if self.runtime.device.type == "cpu":
-            yield from ([index] for index in range(len(problems)))
-            return
-        by_width: dict[int, list[int]] = defaultdict(list)
-        for index, problem in enumerate(problems):
-            by_width[problem.delta.shape[1]].append(index)
-        for indices in by_width.values():
-            chosen: list[int] = []
-            elements = 0
-            for index in indices:
-                elements += problems[index].delta.numel()
-                if chosen and elements > _ELEMENTS_AT_ONCE:
-                    yield chosen
-                    chosen, elements = [], problems[index].delta.numel()
-                chosen.append(index)
-            yield chosen
 
     def _say(self, held_by: str) -> None:
         if not self.options.early_stopping or held_by == "group":
@@ -109,10 +101,6 @@ class Mlp(Component):
                 f"mlp: a training set has fewer than {FEWEST_PAIRS} pairs, or one pair of a direction, so training "
                 "goes on for all max_iter epochs"
             )
-
-
-def _logits(model: PriorModel, problem: Problem) -> Tensor:
-    return model.logits(problem.delta)
 
 
 class MlpModel:
@@ -133,7 +121,8 @@ class MlpModel:
         require_width(delta, self.network.inputs)
         delta = delta.to(self.weights.device)
         shared = delta.expand(len(self.weights), *delta.shape)
-        logits = scores(self.network, self.weights, shared, self.antisymmetric).mean(dim=0)
+        weights = self.weights.to(delta.dtype)
+        logits = scores(self.network, weights, shared, self.antisymmetric).mean(dim=0)
         if self.priors:
             logits = logits + torch.stack([prior.logits(delta) for prior in self.priors]).mean(dim=0)
         return Scores(logits.sigmoid())

@@ -60,30 +60,39 @@ class Network:
             parts[-1].zero_()
         return torch.cat(parts)
 
+    def widened(self, flat: Tensor, inputs: int) -> Tensor:
+        """``flat`` [P] as the parameters of a network with more inputs, whose further weights are 0."""
+        end = self.inputs * self.hidden[0]
+        return torch.cat([flat[:end], flat.new_zeros((inputs - self.inputs) * self.hidden[0]), flat[end:]])
+
+    def narrowed(self, flat: Tensor, inputs: int) -> Tensor:
+        """The parameters of a network with fewer inputs from ``flat`` [P], which ``widened`` gave."""
+        return torch.cat([flat[: inputs * self.hidden[0]], flat[self.inputs * self.hidden[0] :]])
+
     def logits(self, flat: Tensor, x: Tensor) -> Tensor:
         """Parameters [R, P] and inputs [R, B, D] -> logits [R, B]."""
         return self._forward(self.layers(flat), x)[-1][..., 0]
 
     def gradient(
-        self, flat: Tensor, x: Tensor, label: Tensor, counts: Tensor, alpha: float, out: Tensor, offset: Tensor
+        self, flat: Tensor, x: Tensor, label: Tensor, share: Tensor, decay: Tensor, out: Tensor, offset: Tensor | None
     ) -> None:
-        """Write into ``out`` [R, P] the gradient of (log losses of the batch + alpha / 2 * |weights|^2) / its size.
+        """Write into ``out`` [R, P] the gradient of the sum of share * log loss + decay / 2 * |weights|^2.
 
-        ``x`` [R, B, D]; ``label`` [R, B] in {0, 1}; ``counts`` [R]: only the first so many pairs of a batch exist, the
-        rest is padding; ``offset`` [R, B] is added to the logits.
+        ``x`` [R, B, D]; ``label`` and ``share`` [R, B], the label in {0, 1} and the share of each pair in its network's
+        mean loss, 0 for padding; ``decay`` [R]; ``offset`` [R, B], where there is one, is added to the logits.
         """
         layers, slopes = self.layers(flat), self.layers(out)
         values = self._forward(layers, x)
-        error = ((values[-1] + offset[..., None]).sigmoid() - label[..., None]) / counts[:, None, None]
-        error *= torch.arange(x.shape[1], device=x.device)[:, None] < counts[:, None, None]
+        logits = values[-1][..., 0]
+        error = (logits if offset is None else logits + offset).sigmoid().sub_(label).mul_(share)[..., None]
         for depth in reversed(range(len(layers))):
             weights, _ = layers[depth]
             slope, slope_of_bias = slopes[depth]
             torch.bmm(values[depth].mT, error, out=slope)
-            slope.addcdiv_(weights, counts[:, None, None], value=alpha)
+            slope.addcmul_(weights, decay[:, None, None])
             torch.sum(error, dim=1, keepdim=True, out=slope_of_bias)
             if depth:
-                error = torch.bmm(error, weights.mT) * (values[depth] > 0)
+                error = torch.bmm(error, weights.mT).mul_(values[depth] > 0)
 
     def _forward(self, layers: list[tuple[Tensor, Tensor]], x: Tensor) -> list[Tensor]:
         """The inputs, each hidden layer's values after ReLU, and the logits [R, B, 1]."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from lasca_core.api import Field, Options
+from lasca_core.api import Field, Options, how
 
 _Width = Annotated[int, Field(ge=1)]
 
@@ -60,6 +60,12 @@ class MlpOptions(Options):
         description="learn only what the learner prior leaves open: its logit is added to the network's, which begins "
         "at 0 and is drawn there by alpha",
     )
+    at_once: int = how(
+        512,
+        ge=1,
+        description="networks that are trained at once on a GPU, at most; fewer where its memory does not suffice "
+        "(a CPU trains one after the other)",
+    )
 
 
 class LogisticOptions(Options):
@@ -69,6 +75,12 @@ class LogisticOptions(Options):
         1.0,
         gt=0,
         description="inverse strength of the L2 penalty, as in scikit-learn: |w|^2 / 2 + C * sum of log losses",
+    )
+    at_once: int = how(
+        512,
+        ge=1,
+        description="problems that are solved at once, at most; fewer where a GPU's memory or a CPU's caches do not "
+        "suffice",
     )
 
 
@@ -82,4 +94,10 @@ class PriorOptions(Options):
     )
     doubt: float = Field(
         1.0, gt=0, description="standard deviation of that gain: the larger, the sooner labels overrule the words"
+    )
+    at_once: int = how(
+        512,
+        ge=1,
+        description="problems that are solved at once, at most; fewer where a GPU's memory or a CPU's caches do not "
+        "suffice",
     )

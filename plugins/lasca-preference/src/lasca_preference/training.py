@@ -1,4 +1,9 @@
-"""Training of one or many networks at once: mirrored batches, Adam, early stopping with scikit-learn's rules."""
+"""Training of one or many networks at once: mirrored batches, Adam, early stopping with scikit-learn's rules.
+
+On a GPU a step is bound by launches and by the memory that weights are read from. So all networks make one step
+together, what a step needs of its batch is gathered once an epoch, and the host waits for the device once an epoch,
+after it has drawn the order of the next one.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn.functional import pad
 
 from lasca_preference.network import Network
 from lasca_preference.split import hold_out
+from lasca_preference.stacks import stacked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,12 +30,12 @@ class _Run:
     """One problem on its way through training. Row numbers count in the joined pairs of all problems."""
 
     generator: torch.Generator
-    rows: Tensor
+    examples: Tensor
+    """Rows int64 that are trained on, mirrored ones among them."""
     held: Tensor
     held_by: str
-    size: int
-    """Training examples: the rows, twice where they are mirrored."""
     index: int
+    inputs: int
     best: float = -1.0
     without_gain: int = 0
     epochs: int = 0
@@ -38,8 +45,8 @@ class _Run:
 class Trained:
     """What training made of the problems, in their order."""
 
-    weights: Tensor
-    """float32 [R, P], see ``Network``."""
+    weights: list[Tensor]
+    """float32 [P] of each network, see ``Network``."""
     epochs: list[int]
     held_by: list[str]
     """How each validation set was split off, see ``hold_out``."""
@@ -64,14 +71,24 @@ def split_of(problem: Problem, options: MlpOptions) -> tuple[Tensor, Tensor, str
     return torch.arange(len(problem.label)), torch.empty(0, dtype=torch.int64), "none", generator
 
 
+def bytes_needed(problem: Problem, options: MlpOptions) -> int:
+    """About how much memory the training of one network takes."""
+    rows, columns = problem.delta.shape
+    network = Network(columns, options.hidden)
+    batch = options.batch_size * (2 * columns + 4 * sum(options.hidden))
+    return 4 * (8 * network.parameters + batch + 2 * rows * columns)
+
+
 def train(
     problems: Sequence[Problem], options: MlpOptions, device: torch.device, offsets: Sequence[Tensor] | None = None
 ) -> Trained:
-    """Train one network for each problem, all problems having equally many columns. ``offsets`` [P] for each problem
-    are logits to which the network's is added: it then begins at 0, and may stay there.
+    """Train one network for each problem. ``offsets`` [P] for each problem are logits to which the network's is added:
+    it then begins at 0, and may stay there.
 
     Each problem draws its split, its first weights and its batches from a generator of its own, so that a network does
-    not depend on which others are trained beside it, beyond rounding. A network that stops leaves the stack.
+    not depend on which others are trained beside it, beyond rounding. A problem with fewer columns than the widest is
+    padded with zeros; the weights of such columns are 0, and so are their gradients. A network that stops leaves the
+    stack.
     """
     return _Stack(problems, options, device, offsets).train()
 
@@ -88,22 +105,34 @@ class _Stack:
         offsets: Sequence[Tensor] | None,
     ) -> None:
         self.options = options
-        self.network = Network(problems[0].delta.shape[1], options.hidden)
-        self.delta = torch.cat([problem.delta.to(device) for problem in problems])
-        self.label = torch.cat([problem.label.to(device) for problem in problems])
         self.device = device
-        self.offset = torch.zeros_like(self.label) if offsets is None else torch.cat(list(offsets)).to(device)
+        self.network = Network(max(problem.delta.shape[1] for problem in problems), options.hidden)
+        delta = [problem.delta.to(device) for problem in problems]
+        self.delta = torch.cat([pad(own, (0, self.network.inputs - own.shape[1])) for own in delta])
+        self.label = torch.cat([problem.label.to(device) for problem in problems])
+        self.offset = None if offsets is None else torch.cat(list(offsets)).to(device)
+        rows = len(self.label)
+        if options.mirror:  # row i + ``rows`` is row i mirrored
+            self.delta = torch.cat([self.delta, -self.delta])
+            self.label = torch.cat([self.label, 1 - self.label])
+            self.offset = None if self.offset is None else torch.cat([self.offset, -self.offset])
         runs = []
         first_weights = []
-        offset = 0
+        before = 0
         for index, problem in enumerate(problems):
-            rows, held, held_by, generator = split_of(problem, options)
-            first_weights.append(self.network.initial(generator, silent=offsets is not None))
-            size = len(rows) * (2 if options.mirror else 1)
-            runs.append(_Run(generator, rows + offset, held + offset, held_by, size, index))
-            offset += len(problem.label)
-        self.runs = sorted(runs, key=lambda run: run.size, reverse=True)
+            trained_on, held, held_by, generator = split_of(problem, options)
+            own = Network(problem.delta.shape[1], options.hidden)
+            initial = own.initial(generator, silent=offsets is not None)
+            first_weights.append(own.widened(initial, self.network.inputs))
+            examples = trained_on + before
+            if options.mirror:
+                examples = torch.cat([examples, examples + rows])
+            runs.append(_Run(generator, examples, held + before, held_by, index, own.inputs))
+            before += len(problem.label)
+        self.runs = sorted(runs, key=lambda run: len(run.examples), reverse=True)
         self.in_given_order = runs
+        self.examples = stacked([run.examples for run in self.runs]).to(device)
+        self.held = stacked([run.held for run in self.runs], -1).to(device)
         self.result = torch.stack(first_weights).to(device)
         self.weights = self.result[[run.index for run in self.runs]]
         self.mean = torch.zeros_like(self.weights)
@@ -115,51 +144,52 @@ class _Stack:
 
     def train(self) -> Trained:
         """Run all epochs."""
+        order = self._shuffled()
         for _ in range(self.options.max_iter):
-            self._epoch()
-            self._judge()
-            if not self.runs:
+            self._epoch(order)
+            order = self._shuffled()  # while a GPU is at work
+            staying = self._judge()
+            if not staying:
                 break
+            if len(staying) < len(self.runs):
+                self._keep(staying)
+                order = order[staying]
         runs = self.in_given_order
-        return Trained(self.result, [run.epochs for run in runs], [run.held_by for run in runs])
+        weights = [self.network.narrowed(self.result[run.index], run.inputs) for run in runs]
+        return Trained(weights, [run.epochs for run in runs], [run.held_by for run in runs])
 
-    def _epoch(self) -> None:
+    def _shuffled(self) -> Tensor:
+        """Positions int64 [R, E] in each network's ``examples`` in random order, padded at the end."""
+        return stacked([torch.randperm(len(run.examples), generator=run.generator) for run in self.runs])
+
+    def _epoch(self, order: Tensor) -> None:
         """One pass over the training examples of every network, in batches."""
-        batch = min(self.options.batch_size, self.runs[0].size)
-        order, sign = self._shuffled(batch)
-        sizes = torch.tensor([run.size for run in self.runs])
-        steps = order.shape[1]
+        sizes = torch.tensor([len(run.examples) for run in self.runs])
+        batch = min(self.options.batch_size, int(sizes[0]))
+        steps = -(-int(sizes[0]) // batch)
         counts = (sizes[:, None] - batch * torch.arange(steps)).clamp(0, batch)
+        active, longest = (counts > 0).sum(dim=0).tolist(), counts[0].tolist()
+        order = pad(order[:, : int(sizes[0])], (0, steps * batch - int(sizes[0]))).to(self.device)
+        rows = self.examples.gather(1, order).view(len(self.runs), steps, batch)
+        label = self.label[rows]
+        offset = None if self.offset is None else self.offset[rows]
+        each = 1 / counts.clamp(min=1)
+        share = torch.where(torch.arange(batch) < counts[..., None], each[..., None], 0).to(self.device)
+        decay = (self.options.alpha * each).to(self.device)
         rates, guards = (rate.to(self.device) for rate in self._rates(sizes, batch, steps))
-        counts_here = counts.to(self.device, torch.float32)
-        for step in range(steps):
-            active, longest = int((counts[:, step] > 0).sum()), int(counts[0, step])
-            rows = order[:active, step, :longest]
-            way = sign[:active, step, :longest]
-            x = self.delta[rows].mul_(way[..., None])
-            label = 0.5 + way * (self.label[rows] - 0.5)
-            offset = way * self.offset[rows]
-            slope = self.slope[:active]
+        for step, (some, length) in enumerate(zip(active, longest, strict=True)):
+            now = (slice(some), step, slice(length))
+            slope = self.slope[:some]
             self.network.gradient(
-                self.weights[:active], x, label, counts_here[:active, step], self.options.alpha, slope, offset
+                self.weights[:some],
+                self.delta[rows[now]],
+                label[now],
+                share[now],
+                decay[:some, step],
+                slope,
+                None if offset is None else offset[now],
             )
-            self._descend(slope, rates[:active, step, None], guards[:active, step, None])
-
-    def _shuffled(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Rows int64 and signs float32 [R, steps, batch] of each network's examples in random order.
-
-        An example is a row as it is (sign 1) or mirrored (sign -1: negated difference, other label). Networks with
-        fewer examples are padded at the end.
-        """
-        steps = -(-self.runs[0].size // batch)
-        order = torch.zeros(len(self.runs), steps * batch, dtype=torch.int64)
-        sign = torch.ones(len(self.runs), steps * batch)
-        for place, run in enumerate(self.runs):
-            example = torch.randperm(run.size, generator=run.generator)
-            order[place, : run.size] = run.rows[example % len(run.rows)]
-            sign[place, : run.size][example >= len(run.rows)] = -1
-        shape = (len(self.runs), steps, batch)
-        return order.reshape(shape).to(self.device), sign.reshape(shape).to(self.device)
+            self._descend(slope, rates[:some, step, None], guards[:some, step, None])
 
     def _rates(self, sizes: Tensor, batch: int, steps: int) -> tuple[Tensor, Tensor]:
         """Adam's step size and guard float32 [R, steps], corrected for the moments' start at zero as in section 2 of
@@ -178,12 +208,12 @@ class _Stack:
         square.mul_(self.options.beta_2).addcmul_(slope, slope, value=1 - self.options.beta_2)
         self.weights[:active].addcdiv_(mean, torch.addcmul(guard, square.sqrt(), inverse_rate), value=-1)
 
-    def _judge(self) -> None:
-        """After an epoch: keep weights that predict the held-out pairs better than before, let go who has stopped."""
-        accuracy = self._accuracy()
+    def _judge(self) -> list[int]:
+        """After an epoch: keep weights that predict the held-out pairs better than before; the places of the networks
+        that go on."""
         improved = []
         staying = []
-        for place, (run, score) in enumerate(zip(self.runs, accuracy, strict=True)):
+        for place, (run, score) in enumerate(zip(self.runs, self._accuracy(), strict=True)):
             run.epochs += 1
             if score is None:
                 improved.append(place)
@@ -196,23 +226,26 @@ class _Stack:
             if run.without_gain <= self.options.n_iter_no_change:
                 staying.append(place)
         self.result[[self.runs[place].index for place in improved]] = self.weights[improved]
-        if len(staying) < len(self.runs):
-            self.runs = [self.runs[place] for place in staying]
-            self.weights, self.mean, self.square = (
-                tensor[staying] for tensor in (self.weights, self.mean, self.square)
-            )
-            self.slope = torch.empty_like(self.weights)
+        return staying
+
+    def _keep(self, places: list[int]) -> None:
+        """Let go of all other networks."""
+        self.runs = [self.runs[place] for place in places]
+        self.weights, self.mean, self.square, self.examples, self.held = (
+            tensor[places] for tensor in (self.weights, self.mean, self.square, self.examples, self.held)
+        )
+        self.slope = torch.empty_like(self.weights)
 
     def _accuracy(self) -> list[float | None]:
         """Share of each network's held-out pairs whose direction it gets right; None without held-out pairs."""
-        most = max(len(run.held) for run in self.runs)
-        if not most:
+        if not self.held.shape[1]:
             return [None] * len(self.runs)
-        rows = torch.stack([torch.nn.functional.pad(run.held, (0, most - len(run.held))) for run in self.runs])
-        rows = rows.to(self.device)
+        rows = self.held.clamp(min=0)
         logits = scores(self.network, self.weights, self.delta[rows], self.options.antisymmetric)
-        right = ((logits + self.offset[rows] > 0) == (self.label[rows] > 0.5)).cpu()
+        if self.offset is not None:
+            logits = logits + self.offset[rows]
+        right = ((logits > 0) == (self.label[rows] > 0.5)) & (self.held >= 0)
         return [
-            int(right[place, : len(run.held)].sum()) / len(run.held) if len(run.held) else None
-            for place, run in enumerate(self.runs)
+            count / len(run.held) if len(run.held) else None
+            for count, run in zip(right.sum(dim=1).tolist(), self.runs, strict=True)
         ]
