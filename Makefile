@@ -1,4 +1,4 @@
-# make run · make test · make docs · make check · make clean-venv   (each sets up .venv itself when it must)
+# make run · make test · make bench · make docs · make check · make clean-venv   (each sets up .venv itself when it must)
 
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -7,8 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DISTRIBUTIONS := $(wildcard pyproject.toml plugins/*/pyproject.toml)
+# A recording of a real face and voice to measure on, where there is one beside the checkout; otherwise one is made.
+MEDIA ?= $(firstword $(wildcard shared/data/crema-d/*.mp4 ../shared/data/crema-d/*.mp4))
 
-.PHONY: run test test-all docs check clean-venv
+.PHONY: run test test-all bench docs check clean-venv
 
 run: $(READY)
 	$(BIN)/lasca run --extractor blendshape --extractor mfcc --encoder minilm
@@ -19,6 +21,10 @@ test: $(READY)
 
 test-all: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or not slow"
+
+bench: $(READY)
+	$(BIN)/lasca -q weights pull face-landmarker minilm
+	$(BIN)/lasca bench $(if $(MEDIA),--media $(MEDIA))
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

@@ -25,10 +25,14 @@ from lasca_core.contract.errors import (
 from lasca_core.contract.hookspecs import hookimpl
 from lasca_core.contract.lexicon import Anchors, Combination, Lexicon, LexiconContext
 from lasca_core.contract.protocols import (
+    Agreement,
+    Benchmark,
+    BenchmarkData,
     Component,
     Dataset,
     Encoder,
     Extractor,
+    HeldOut,
     Learner,
     LexiconProvider,
     Model,
@@ -37,11 +41,13 @@ from lasca_core.contract.protocols import (
     SaliencyMethod,
 )
 from lasca_core.contract.specs import (
+    BenchmarkSpec,
     CommandSpec,
     ComponentSpec,
     DatasetSpec,
     EncoderSpec,
     ExtractorSpec,
+    Goal,
     LearnerSpec,
     LexiconSpec,
     PackageSource,
@@ -74,6 +80,7 @@ if TYPE_CHECKING:
 
     from lasca_core.host.batches import in_batches
     from lasca_core.host.options import NoOptions, Options, how
+    from lasca_core.host.precision import float32_products
     from lasca_core.steps.labels import build_trace
     from lasca_core.steps.media import open_media
 
@@ -83,6 +90,7 @@ _LAZY = {
     "NoOptions": "lasca_core.host.options",
     "how": "lasca_core.host.options",
     "in_batches": "lasca_core.host.batches",
+    "float32_products": "lasca_core.host.precision",
     "build_trace": "lasca_core.steps.labels",
     "open_media": "lasca_core.steps.media",
 }
@@ -95,7 +103,11 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "Agreement",
     "Anchors",
+    "Benchmark",
+    "BenchmarkData",
+    "BenchmarkSpec",
     "Block",
     "Combination",
     "CommandSpec",
@@ -113,6 +125,8 @@ __all__ = [
     "ExtractorSpec",
     "Field",
     "Frames",
+    "Goal",
+    "HeldOut",
     "Knowledge",
     "LascaError",
     "Learner",
@@ -152,6 +166,7 @@ __all__ = [
     "Windows",
     "Wording",
     "build_trace",
+    "float32_products",
     "hookimpl",
     "how",
     "in_batches",

@@ -59,7 +59,10 @@ def _plugins(settings: Settings) -> Iterator[Finding]:
     registry = settings.registry
     for plugin in registry.plugins:
         offers = [
-            f"{kind} {r.spec.name}" for kind in (*KINDS, "command") for r in registry.all(kind) if r.plugin == plugin
+            f"{kind} {r.spec.name}"
+            for kind in (*KINDS, "command", "benchmark")
+            for r in registry.all(kind)
+            if r.plugin == plugin
         ]
         if plugin.status == "loaded":
             yield Finding(True, f"{plugin} offers {', '.join(offers) or 'observers only'}")

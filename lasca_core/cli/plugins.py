@@ -31,7 +31,7 @@ def plugins() -> None:
 def list_plugins(settings: Settings, as_json: bool) -> None:
     """List all components by kind, and the plugin each comes from."""
     registry = settings.registry
-    found = [registered for kind in (*KINDS, "command") for registered in registry.all(kind)]
+    found = [registered for kind in (*KINDS, "command", "benchmark") for registered in registry.all(kind)]
     if as_json:
         print_json(
             {

@@ -13,6 +13,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from lasca_core.contract.specs import (
+        BenchmarkSpec,
         CommandSpec,
         DatasetSpec,
         EncoderSpec,
@@ -120,6 +121,20 @@ class Hooks:
         raise NotImplementedError
 
     @hookspec
+    def lasca_register_benchmarks(self) -> Iterable[BenchmarkSpec]:
+        """Offer benchmarks: pieces of work that `lasca bench` times beside a reference.
+
+        Called once, at discovery, with no argument. Returns or yields ``BenchmarkSpec`` records::
+
+            @hookimpl
+            def lasca_register_benchmarks():
+                yield BenchmarkSpec(name="gaze", target="lasca_gaze.bench:GazeBenchmark", stage="features",
+                                    unit="frames", summary="Gaze direction", reference="OpenGaze, frame by frame",
+                                    needs=("opengaze",))
+        """
+        raise NotImplementedError
+
+    @hookspec
     def lasca_run_started(self, run: RunInfo) -> None:
         """Observe: a run has resolved its options and is about to compute.
 
@@ -162,5 +177,6 @@ REGISTRATION_HOOKS: dict[str, str] = {
     "learner": "lasca_register_learners",
     "dataset": "lasca_register_datasets",
     "command": "lasca_register_commands",
+    "benchmark": "lasca_register_benchmarks",
 }
-"""Component kind -> the hook that registers it."""
+"""Kind of what is registered -> the hook that registers it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -105,6 +106,13 @@ class Extractor(Protocol):
     """Optional, False where it is not stated. Whether each row describes a stretch of time as a whole and is not to be
     averaged (statistics, such as openSMILE's functionals): a run then calls ``stream_windows`` instead of ``stream``.
     It may depend on the options."""
+    live_options: Mapping[str, Any]
+    """Optional, empty where it is not stated. Options with which it can be used live, as they are written after -o,
+    where those that are set need the whole recording before the first part (a threshold below its loudest moment). It
+    may depend on the options."""
+    concurrent: bool
+    """Optional, False where it is not stated. Whether ``stream`` may run in several threads at a time, each with a
+    source of its own, and gains by it: a run then extracts several recordings at once."""
 
     def stream(self, source: Source) -> Iterator[Track]:
         """Yield consecutive parts of the track in constant memory.
@@ -202,3 +210,114 @@ class Dataset(Protocol):
         maps the names under which ``Recording.features`` holds them to ``ReadyFeatures``.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two results of a benchmark differ: ``what`` was compared, the ``difference`` found, and the
+    ``tolerance`` up to which they count as the same."""
+
+    what: str
+    difference: float
+    tolerance: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is within the tolerance; NaN never is."""
+        return self.difference <= self.tolerance
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A training task, and the pairs left out of it on which a model is judged: ``delta`` float32 [P, D] scaled as in
+    training, ``label`` float32 [P]."""
+
+    problem: Problem
+    delta: Tensor
+    label: Tensor
+
+
+class BenchmarkData(Protocol):
+    """What benchmarks work on. Each part is made when it is first asked for, and raises a ``LascaError`` where that
+    cannot be; its origin, in words for the table, stands beside it."""
+
+    quick: bool
+    """Whether the person wants to see that benchmarks run rather than what they measure: work should be small."""
+
+    @property
+    def media(self) -> Path:
+        """A recording of a face and a voice."""
+        ...
+
+    @property
+    def media_origin(self) -> str:
+        """What that recording is; it says so where it is synthetic."""
+        ...
+
+    @property
+    def salience(self) -> Tensor:
+        """float32 [W, F] in [0, 1] on the runtime's device: what saliency methods read of the windows of ``media``."""
+        ...
+
+    @property
+    def sentences(self) -> Sequence[str]:
+        """The sentence of every window of a corpus, in order; windows with the same cues have the same one."""
+        ...
+
+    @property
+    def overlapping_sentences(self) -> Sequence[str]:
+        """The sentence of every window of ``media``, one every tenth of a second."""
+        ...
+
+    @property
+    def folds(self) -> Sequence[HeldOut]:
+        """The heads of one variant and target on that corpus, fold by fold."""
+        ...
+
+    @property
+    def grid(self) -> Sequence[HeldOut]:
+        """The heads of all variants and targets that the published comparison trains, fold by fold."""
+        ...
+
+    @property
+    def corpus_origin(self) -> str:
+        """What that corpus is; it says so where it is synthetic."""
+        ...
+
+
+class Benchmark:
+    """Base of benchmarks: one piece of work, done by us and by a reference. Built as ``Target(data, runtime)``.
+
+    The host calls ``prepare``, then each way once outside the clock and ``compare`` on what they gave, then both in
+    turn under the clock. A benchmark whose ways do not agree is an error and has no time.
+    """
+
+    work: str = ""
+    """What is worked on, for the table; set by ``prepare``."""
+    units: float = 1.0
+    """How many of the spec's units the work is; set by ``prepare``."""
+
+    def __init__(self, data: BenchmarkData, runtime: Runtime) -> None:
+        self.data = data
+        self.runtime = runtime
+
+    def prepare(self) -> None:
+        """Load models and data, so that no clock sees it."""
+
+    def reset(self) -> None:
+        """Called before every timed call, outside the clock."""
+
+    def ours(self) -> Any:
+        """Do the work our way, as a run does it."""
+        raise NotImplementedError
+
+    def reference(self) -> Any:
+        """Do the same work as people do it without us."""
+        raise NotImplementedError
+
+    def compare(self, ours: Any, reference: Any) -> Agreement:
+        """How far the two results differ; ``reference`` is None where the spec names none."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Give back what ``prepare`` has acquired. May be called more than once."""

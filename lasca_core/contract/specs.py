@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -155,6 +155,8 @@ class LearnerSpec(ComponentSpec):
     kind: ClassVar[str] = "learner"
     zero_shot: bool = False
     """True if it can predict from a lexicon's knowledge alone: ``fit_many`` accepts problems without pairs."""
+    calibrated: bool = False
+    """True if its probabilities are calibrated already, on groups it left out itself: none is then left out for that."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,60 @@ class CommandSpec:
             raise ValueError(
                 f"command {self.name!r}: target {self.target!r} is not of the form 'package.module:command'"
             )
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a benchmark ought to reach on devices of one type (``cpu``, ``cuda``, ``mps``).
+
+    ``measure`` says what ``value`` is: ``ratio``, at least so many times as fast as the reference; ``rate``, at least
+    so many units of work a second; ``milliseconds``, at most so long for the whole work.
+    """
+
+    measure: Literal["ratio", "rate", "milliseconds"]
+    value: float
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.measure not in ("ratio", "rate", "milliseconds"):
+            raise ValueError(f"goal: {self.measure!r} is no measure; use ratio, rate or milliseconds")
+        if not self.value > 0:
+            raise ValueError(f"goal: {self.measure} = {self.value!r} must be positive")
+
+
+@dataclass(frozen=True)
+class BenchmarkSpec:
+    """A piece of work that `lasca bench` times beside a reference that does the same; see ``protocols.Benchmark``.
+
+    ``stage`` groups rows of the table; ``unit`` is what the work is counted in (``frames``); ``reference`` says in a
+    few words what it is compared with, or nothing where a goal in milliseconds or a rate is all there is; ``needs``
+    names the distributions the reference is made of (``scikit-image``): where one is not installed, the benchmark is
+    not measured and says so. ``threads`` is how many CPU threads torch may use, where a run limits them for this stage.
+    """
+
+    kind: ClassVar[str] = "benchmark"
+
+    name: str
+    target: str
+    summary: str
+    stage: str
+    unit: str
+    reference: str = ""
+    needs: tuple[str, ...] = ()
+    goals: tuple[Goal, ...] = ()
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"benchmark name {self.name!r} must match {_NAME.pattern}")
+        if not _TARGET.fullmatch(self.target):
+            raise ValueError(
+                f"benchmark {self.name!r}: target {self.target!r} is not of the form 'package.module:Class'"
+            )
+        if not self.reference and any(goal.measure == "ratio" for goal in self.goals):
+            raise ValueError(f"benchmark {self.name!r}: a goal that is a ratio needs a reference")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"benchmark {self.name!r}: threads = {self.threads} must be at least 1")
 
 
 COMPONENT_SPECS: tuple[type[ComponentSpec], ...] = (

@@ -15,15 +15,16 @@ import pluggy
 
 from lasca_core.contract import hookspecs
 from lasca_core.contract.errors import ContractError, PluginError
-from lasca_core.contract.specs import COMPONENT_SPECS, CommandSpec, ComponentSpec
+from lasca_core.contract.specs import COMPONENT_SPECS, BenchmarkSpec, CommandSpec, ComponentSpec
 
 GROUP = "lasca"
 KINDS: tuple[str, ...] = tuple(spec.kind for spec in COMPONENT_SPECS)
 """Component kinds in the order of the pipeline."""
 
-_SPEC_TYPES: dict[str, type[ComponentSpec] | type[CommandSpec]] = {
+_SPEC_TYPES: dict[str, type[ComponentSpec] | type[CommandSpec] | type[BenchmarkSpec]] = {
     **{spec.kind: spec for spec in COMPONENT_SPECS},
     CommandSpec.kind: CommandSpec,
+    BenchmarkSpec.kind: BenchmarkSpec,
 }
 _HOOKS = tuple(name for name in vars(hookspecs.Hooks) if name.startswith("lasca_"))
 
@@ -100,7 +101,7 @@ class Registry:
         ]
 
     def find(self, kind: str, name: str) -> Registered:
-        """The component or command of that name.
+        """The component, command or benchmark of that name.
 
         Raises ``PluginError`` in one sentence: unknown (with the nearest names and, where known, the pip line), claimed
         by two distributions, or lost with its broken plugin.

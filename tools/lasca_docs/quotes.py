@@ -13,6 +13,7 @@ from lasca_docs.installed import DOCS, ROOT
 from lasca_docs.markup import Undocumented, fence, page
 
 _QUOTE = re.compile(r"^quote: (?P<path>\S+)(?: (?P<name>[\w.]+))?$", re.MULTILINE)
+_MALFORMED = re.compile(r"^quote: .*$", re.MULTILINE)
 _LINK = re.compile(r"(?P<text>\[(?:[^\[\]]|\[[^\]]*\])*\])\((?P<target>[^)\s]+)\)")
 _FENCE = re.compile(r"(^ *(`{3,}).*?^ *\2`*$)", re.MULTILINE | re.DOTALL)
 _LANGUAGES = {".py": "python", ".toml": "toml", ".md": "markdown"}
@@ -22,7 +23,14 @@ _LANGUAGES = {".py": "python", ".toml": "toml", ".md": "markdown"}
 
 
 def with_quotes(markdown: str) -> str:
-    """Put the file, or the class or function in it, in place of each line ``quote: path [name]``."""
+    """Put the file, or the class or function in it, in place of each line ``quote: path [name]``.
+
+    Raises ``Undocumented`` for a line that only looks like one.
+    """
+    if left := _MALFORMED.search(_QUOTE.sub("", markdown)):
+        raise Undocumented(
+            f"a page has the line {left[0]!r}, which is not of the form `quote: path` or `quote: path name`"
+        )
     return _QUOTE.sub(lambda found: quote(found["path"], found["name"]), markdown)
 
 

@@ -208,7 +208,7 @@ def test_what_only_changes_the_speed_is_no_part_of_the_identity():
 QUIET = """
 import json, os, sys
 from pathlib import Path
-from lasca_face.landmarker import LandmarkerPool, _without_chatter
+from lasca_face.landmarker import LandmarkerPool, without_chatter
 from lasca_face.options import BlendshapeOptions
 from lasca_core.api import Frames
 import torch
@@ -216,7 +216,7 @@ assert "mediapipe" not in sys.modules
 pool = LandmarkerPool(Path(sys.argv[1]), BlendshapeOptions(), 2)
 pool.start(Frames(torch.zeros((4, 64, 64, 3), dtype=torch.uint8), torch.zeros(4, dtype=torch.float64))).get()
 pool.close()
-with _without_chatter():
+with without_chatter():
     os.write(2, b"a line of somebody else\\n")
 os.write(2, b"afterwards\\n")
 """

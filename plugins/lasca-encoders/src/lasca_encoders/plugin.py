@@ -1,10 +1,10 @@
-"""Registers the encoders `minilm`, `mpnet`, `qampnet`, `distilroberta`, `distilbert` and `sentence`."""
+"""Registers the encoders `minilm`, `mpnet`, `qampnet`, `distilroberta`, `distilbert`, `sentence`, and benchmarks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lasca_core.api import EncoderSpec, hookimpl
+from lasca_core.api import BenchmarkSpec, EncoderSpec, Goal, hookimpl
 from lasca_encoders.pins import MINILM, MPNET
 
 _SBERT = "Reimers & Gurevych (2019), Sentence-BERT, EMNLP, arXiv:1908.10084"
@@ -65,4 +65,29 @@ def lasca_register_encoders() -> Iterator[EncoderSpec]:
         license="the model's own",
         citation=_SBERT,
         note="the licence is that of the model you name",
+    )
+
+
+@hookimpl
+def lasca_register_benchmarks() -> Iterator[BenchmarkSpec]:
+    """Offer ``encode`` and ``encode-overlapping``."""
+    yield BenchmarkSpec(
+        name="encode",
+        target="lasca_encoders.bench:CorpusBenchmark",
+        stage="text",
+        unit="windows",
+        summary="the sentences of a corpus for the first time, MiniLM",
+        reference="SentenceTransformer.encode of all windows",
+        needs=("sentence-transformers",),
+        goals=(Goal("ratio", 3),),
+    )
+    yield BenchmarkSpec(
+        name="encode-overlapping",
+        target="lasca_encoders.bench:OverlappingBenchmark",
+        stage="text",
+        unit="windows",
+        summary="the sentences of a recording every 0.1 s, MiniLM",
+        reference="SentenceTransformer.encode of all windows",
+        needs=("sentence-transformers",),
+        goals=(Goal("ratio", 3),),
     )

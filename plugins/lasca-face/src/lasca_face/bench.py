@@ -11,7 +11,7 @@ import numpy as np
 
 from lasca_core.api import Agreement, Benchmark, Track, open_media
 from lasca_face.blendshape import Blendshape
-from lasca_face.landmarker import _without_chatter as without_chatter
+from lasca_face.landmarker import without_chatter
 from lasca_face.names import BLENDSHAPES
 from lasca_face.options import BlendshapeOptions
 from lasca_face.pins import FACE_LANDMARKER, FACE_LANDMARKER_FILE

@@ -126,7 +126,7 @@ class _Landmarker:
             output_face_blendshapes=True,
             output_facial_transformation_matrixes=True,
         )
-        with _without_chatter():
+        with without_chatter():
             try:
                 self._task = tasks.vision.FaceLandmarker.create_from_options(settings)
             except OSError as error:  # the shared library is loaded here, not at import
@@ -173,7 +173,7 @@ def _unloadable(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _without_chatter() -> Iterator[None]:
+def without_chatter() -> Iterator[None]:
     """Keep MediaPipe's greetings from the terminal.
 
     Its C++ code writes them to file descriptor 2 while a landmarker is created, before any log level can be set, and

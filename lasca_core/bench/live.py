@@ -1,0 +1,158 @@
+"""The benchmarks `window-stored` and `window-new`: how long a live prediction waits for its words and model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lasca_core.bench.data import Data
+from lasca_core.contract.errors import MediaError
+from lasca_core.contract.protocols import Agreement, Benchmark
+from lasca_core.contract.types import Recording, Track
+from lasca_core.experiment.live.predictor import LivePredictor
+from lasca_core.experiment.model import load, restore
+from lasca_core.experiment.predict import WindowPrediction, predict
+
+if TYPE_CHECKING:
+    from lasca_core.host.runtime import HostRuntime
+
+HOP = 0.1
+_SAME_TIME = 1e-6
+
+
+class _WindowBenchmark(Benchmark):
+    """A recording's features are given to the live predictor window by window, one every tenth of a second.
+
+    The timed call is the one that completes a window whose text is as the benchmark wants it; what lies between is
+    given outside the clock. At the recording's end it begins again.
+    """
+
+    data: Data
+    runtime: HostRuntime
+    fresh: bool
+    """Whether only windows count whose text is not stored yet."""
+
+    def prepare(self) -> None:
+        """Measure the features, train a model, and go through the recording once, so that its texts are known."""
+        pipeline = self.data.pipeline(extractors=self.data.extractors)
+        self._tracks = {
+            built.spec.name: track.to(self.runtime.device)
+            for built, track in zip(pipeline.extractors, pipeline.tracks(self.data.recording), strict=True)
+        }
+        self._passes = 0
+        self._model = load(self.data.model("llm"))
+        self._pass = self._fed(self.data.silent)
+        self._chosen = self._that_count(list(self._pass))
+        self._begin()
+        kind = "a text that is new" if self.fresh else "a text that is stored"
+        self.work = f"a window with {kind}, {self.data.media_origin}"
+
+    def _that_count(self, found: list[WindowPrediction]) -> list[int]:
+        """The numbers of the windows with a prediction; if their texts must be new, those that say it first."""
+        told = [number for number, window in enumerate(found) if window.directions]
+        first = {window.sentence: number for number, window in reversed(list(enumerate(found)))}
+        if chosen := [number for number in told if not self.fresh or first[found[number].sentence] == number]:
+            return chosen
+        raise MediaError(self.data.media, "has no two windows of 3 s one after the other in which a face is seen")
+
+    def reset(self) -> None:
+        """Get to the next window that counts."""
+        if self._done > self._chosen[-1]:
+            self._begin()
+        while self._done not in self._chosen:
+            self._next()
+
+    def ours(self) -> WindowPrediction:
+        """The next window's prediction."""
+        return self._next()
+
+    def compare(self, ours: WindowPrediction, reference: None) -> Agreement:
+        """What is said of a window live and, of the recording cut off at its end, offline."""
+        cut = {name: _before(track, ours.end) for name, track in self._tracks.items()}
+        recording = Recording(session="cut off", subject="?", features=cut)
+        pipeline = restore(self._model, self.data.registry, self.data.silent, {"hop": HOP})
+        offline = predict(self._model, pipeline, recording)[-1]
+        pipeline.close()
+        gap = max(
+            (abs(_rise(ours, target) - _rise(offline, target)) for target in offline.directions), default=float("nan")
+        )
+        return Agreement("probability of a rise, live and offline", gap, 1e-3)
+
+    def close(self) -> None:
+        """Give back the pipeline."""
+        if "_pipeline" in self.__dict__:
+            self._pipeline.close()
+
+    # --- feeding ------------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Begin the recording anew; where texts must not be stored, with an empty store."""
+        self._passes += 1
+        runtime = self.data.silent
+        if self.fresh:
+            runtime = replace(runtime, cache=self.data.empty_cache(f"{type(self).__name__}-{self._passes}"))
+        self._pass = self._fed(runtime)
+        self._done = 0
+
+    def _next(self) -> WindowPrediction:
+        found = next(self._pass)
+        self._done += 1
+        return found
+
+    def _fed(self, runtime: HostRuntime) -> Iterator[WindowPrediction]:
+        """The predictions of all windows, each when it is asked for."""
+        self.close()
+        self._pipeline = restore(self._model, self.data.registry, runtime, {"hop": HOP})
+        self._pipeline.encoder.component.prepare()
+        predictor = LivePredictor.of_model(self._model, self._pipeline)
+        predictor.prepare()
+        return _windows(predictor, self._tracks, self._pipeline.config.windows.length)
+
+
+def _windows(predictor: LivePredictor, tracks: dict[str, Track], length: float) -> Iterator[WindowPrediction]:
+    """Feed the tracks in parts that end with the first row beyond a window, which completes it."""
+    given = dict.fromkeys(tracks, 0)
+    number = 0
+    while True:
+        end = number * HOP + length
+        rows: list[WindowPrediction] = []
+        for name, track in tracks.items():
+            until = _rows_until(track, end) + 1
+            if until > len(track):
+                return
+            rows += predictor.push(name, _slice(track, given[name], until))
+            given[name] = until
+        yield from rows
+        number += 1
+
+
+def _rows_until(track: Track, moment: float) -> int:
+    """How many rows begin before ``moment``."""
+    return int((track.times < moment - _SAME_TIME).sum())
+
+
+def _before(track: Track, moment: float) -> Track:
+    return _slice(track, 0, _rows_until(track, moment))
+
+
+def _slice(track: Track, start: int, end: int) -> Track:
+    rows = slice(start, end)
+    return replace(track, values=track.values[rows], times=track.times[rows], valid=track.valid[rows])
+
+
+def _rise(found: WindowPrediction, target: str) -> float:
+    rises, probability = found.directions[target]
+    return probability if rises else 1 - probability
+
+
+class StoredWindowBenchmark(_WindowBenchmark):
+    """The store has the window's text; no model is needed."""
+
+    fresh = False
+
+
+class NewWindowBenchmark(_WindowBenchmark):
+    """The window's text must be encoded; the model is loaded."""
+
+    fresh = True
