@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import pytest
 import torch
 from torch import Tensor
 
-from lasca_core.api import Lexicon, LexiconError, Saliency, Wording
+from lasca_core.api import Combination, Lexicon, LexiconError, Saliency, Wording
 from lasca_core.steps.wording import shuffled, write
 
 NAMES = ("smile", "frown", "blink", "jaw", "pitch")
@@ -196,3 +197,18 @@ def test_shuffling_depends_on_the_generator_alone() -> None:
     one, again, other = (shuffled(lexicon(), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert one == again
     assert one != other
+
+
+def test_where_a_combination_makes_more_cues_fit_than_fewer_they_are_kept() -> None:
+    long = " ".join(["very"] * 12)
+    entries = {"smile": f"a smile {long}", "jaw": f"an open jaw {long}", "blink": "a blink", "pitch": f"a nod {long}"}
+    laugh = Combination(frozenset({"smile", "jaw"}), "a laugh")
+    spoken = dataclasses.replace(lexicon(), entries=entries, forms={}, combinations=(laugh,))
+    names, score, everything = list(entries), torch.tensor([[4.0, 3.0, 2.0, 1.0]]), torch.ones(1, 4, dtype=torch.bool)
+    limit = words([spoken.sentence(["smile", "jaw", "blink"])])[0]
+    assert words([spoken.sentence(["smile"])])[0] > limit, "one cue alone does not fit, three do"
+    found = write(saliency(everything, score), names, spoken, words, limit)
+    assert found.cues == (("smile", "jaw", "blink"),)
+    assert found.dropped.tolist() == [1]
+    with pytest.raises(LexiconError, match="'smile' alone is longer"):
+        write(saliency(everything, score), names, dataclasses.replace(spoken, combinations=()), words, limit)

@@ -158,11 +158,11 @@ class Lexicon:
         """The sentence for ``cues``, which must be in the lexicon's order, each in its state (0 if none are given)."""
         if not cues:
             return self.empty
-        state = dict(zip(cues, states, strict=True)) if states else dict.fromkeys(cues, 0)
-        return self.template.format(cues=self.separator.join(self._spoken(state)))
+        return self.template.format(cues=self.separator.join(self.phrases(cues, states)))
 
-    def _spoken(self, state: Mapping[str, int]) -> list[str]:
-        """The descriptions of the cues, combinations standing where their first cue would."""
+    def phrases(self, cues: Sequence[str], states: Sequence[int] = ()) -> list[str]:
+        """The descriptions that ``sentence`` joins, combinations standing where their first cue would."""
+        state = dict(zip(cues, states, strict=True)) if states else dict.fromkeys(cues, 0)
         open_cues = {name for name, value in state.items() if value >= 0}
         instead: dict[str, str] = {}
         silent: set[str] = set()

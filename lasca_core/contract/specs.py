@@ -156,7 +156,7 @@ class LearnerSpec(ComponentSpec):
     zero_shot: bool = False
     """True if it can predict from a lexicon's knowledge alone: ``fit_many`` accepts problems without pairs."""
     calibrated: bool = False
-    """True if its probabilities are calibrated already, on groups it left out itself: none is then left out for that."""
+    """True if its probabilities are calibrated already, on groups it left out itself: no more are left out for that."""
 
 
 @dataclass(frozen=True)

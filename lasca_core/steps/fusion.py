@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TEXT = "text"
 """The block of embedded words."""
+_ROWS = 65_536
+"""Rows that are turned to float64 at a time."""
 
 
 def differences(
@@ -93,8 +95,7 @@ def fit_columns(
     rotation = _principal(delta, layout, components)
     if rotation is not None:
         delta, layout = _turn(delta, layout, rotation)
-    wide = delta.double() if delta.device.type != "mps" else delta
-    mean_square = wide.square().mean(dim=0)
+    mean_square = torch.linalg.vector_norm(delta, dim=0, dtype=_exact(delta)).square() / len(delta)
     for block in layout:
         if block.name == TEXT and text_scale == "block":
             mean_square[block.start : block.stop] = mean_square[block.start : block.stop].mean()
@@ -114,17 +115,35 @@ def _principal(delta: Tensor, layout: Sequence[Block], components: int) -> Tenso
     if block is None or not 0 < components < block.stop - block.start or not len(delta):
         return None
     part = delta[:, block.start : block.stop]
-    wide = part.double() if part.device.type != "mps" else part
-    _, _, directions = torch.linalg.svd(wide, full_matrices=False) if len(part) < part.shape[1] else _by_moment(wide)
-    return directions[:components].T.float().contiguous()
+    if len(part) < part.shape[1]:
+        directions = torch.linalg.svd(_factored(part), full_matrices=False)[2]
+    else:  # eigenvectors of the small second moment, which come in ascending order
+        directions = torch.linalg.eigh(_factored(_moment(part)))[1].flip(dims=[1]).T
+    rotation: Tensor = directions[:components].T.float().contiguous().to(delta.device)
+    return rotation
 
 
-def _by_moment(wide: Tensor) -> tuple[None, None, Tensor]:
-    """The right singular vectors, largest first, of a tall matrix: eigenvectors of its small second moment."""
+def _moment(part: Tensor) -> Tensor:
+    """The sum of the rows' outer products [d, d], without a copy of all rows in float64."""
     import torch
 
-    _, vectors = torch.linalg.eigh(wide.T @ wide)
-    return None, None, vectors.flip(dims=[1]).T
+    total = part.new_zeros(part.shape[1], part.shape[1], dtype=_exact(part))
+    for rows in torch.split(part, _ROWS):
+        exact = rows.to(total.dtype)
+        total.addmm_(exact.T, exact)
+    return total
+
+
+def _factored(matrix: Tensor) -> Tensor:
+    """The matrix in float64, where torch can factor it: not on Metal."""
+    return (matrix.cpu() if matrix.device.type == "mps" else matrix).double()
+
+
+def _exact(values: Tensor) -> torch.dtype:
+    """What sums are computed in: float64, which Metal does not have."""
+    import torch
+
+    return torch.float32 if values.device.type == "mps" else torch.float64
 
 
 def _turn(delta: Tensor, layout: Sequence[Block], rotation: Tensor) -> tuple[Tensor, tuple[Block, ...]]:

@@ -55,13 +55,9 @@ def statistics(windows: Windows, group: Tensor, fit: Tensor | None = None) -> St
     """
     rows = windows.valid if fit is None else windows.valid & fit
     count = int(group.max()) + 1 if len(group) else 0
-    median = _group_median(windows.values, group, rows, count)
-    return Statistics(
-        low=_group_extreme(windows.values, group, rows, count, "amin"),
-        high=_group_extreme(windows.values, group, rows, count, "amax"),
-        median=median,
-        reach=_group_extreme((windows.values - median[group]).abs(), group, rows, count, "amax"),
-    )
+    low, median, high = _group_order(windows.values, group, rows, count)
+    # Rounding keeps order, so that no value is farther from the median than the smallest or the largest.
+    return Statistics(low=low, high=high, median=median, reach=(high - median).maximum(median - low))
 
 
 def normalize(
@@ -77,20 +73,25 @@ def normalize(
     import torch
 
     values = windows.values
-    signed = torch.tensor([name in windows.signed for name in windows.names], dtype=torch.bool, device=values.device)
-    distance = (values - found.median[group]).abs()
+    signed = torch.tensor(
+        [column for column, name in enumerate(windows.names) if name in windows.signed],
+        dtype=torch.int64,
+        device=values.device,
+    )
+    center, distances = found.median[:, signed][group], values[:, signed]
+    side = 1 - 2 * (distances < center).to(torch.int8)
+    distances = (distances - center).abs_()
     features = values
     if scale:
-        span, reach = (found.high - found.low)[group], found.reach[group]
-        least = _ROUNDING * torch.maximum(found.low.abs(), found.high.abs())[group]
-        finest = torch.zeros_like(values[:1]) if resolution is None else resolution.to(values)
-        distance = _share(distance, reach, least, finest / 2)
-        features = _share(values - found.low[group], span, least, finest)
-    salience = torch.where(signed, distance, features)
-    side = torch.where(signed & (values < found.median[group]), -1, 1)
-    state = side * torch.where(salience >= _STRONG, 2, 1)
+        least = _ROUNDING * torch.maximum(found.low.abs(), found.high.abs())
+        finest = found.low.new_zeros(1, len(windows.names)) if resolution is None else resolution.to(values)[None]
+        features = _share(values - found.low[group], found.high - found.low, least, finest, group)
+        distances = _share(distances, found.reach[:, signed], least[:, signed], finest[:, signed] / 2, group)
+    salience = features.index_copy(1, signed, distances)
+    state = 1 + (salience >= _STRONG).to(torch.int8)
+    state[:, signed] *= side
     valid = windows.valid[:, None]
-    return Normalized(features * valid, salience * valid, (state * valid).to(torch.int8))
+    return Normalized(features * valid, salience * valid, state * valid)
 
 
 def growth(windows: Windows, found: Statistics, group: Tensor, resolution: Tensor, before: Tensor) -> Tensor:
@@ -108,36 +109,59 @@ def growth(windows: Windows, found: Statistics, group: Tensor, resolution: Tenso
     return (level - reference) / unit.clamp(min=torch.finfo(level.dtype).tiny)
 
 
-def _share(values: Tensor, whole: Tensor, least: Tensor, finest: Tensor) -> Tensor:
-    """values / whole in [0, 1], the whole being at least ``finest``; 0 where it is no more than ``least``."""
+def _share(values: Tensor, whole: Tensor, least: Tensor, finest: Tensor, group: Tensor) -> Tensor:
+    """Values [W, F] of each ``group`` as a share of its ``whole`` [G, F], which is at least ``finest``, in [0, 1]; 0
+    where the whole is no more than ``least``. Computed in place."""
     import torch
 
     divisor = torch.maximum(whole, finest).clamp(min=torch.finfo(values.dtype).tiny)
-    return torch.where(whole > least, values / divisor, 0).clamp(0, 1)
+    return values.div_(torch.where(whole > least, divisor, torch.inf)[group]).clamp_(0, 1)
 
 
-def _group_extreme(values: Tensor, group: Tensor, rows: Tensor, count: int, how: str) -> Tensor:
-    """Smallest or largest value of each column over the chosen rows of each group: [count, F]; 0 for an empty group."""
+def _group_order(values: Tensor, group: Tensor, rows: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Smallest value, lower median and largest value of each column over the chosen rows of each group: [count, F]
+    each; 0 for an empty group.
+
+    Each value becomes an integer of the same order, with the number of its group before it, and one sort of each column
+    finds them all.
+    """
     import torch
 
-    start = torch.inf if how == "amin" else -torch.inf
-    result = torch.full((count, values.shape[1]), start, dtype=values.dtype, device=values.device)
-    index = group[rows][:, None].expand(-1, values.shape[1])
-    result = result.scatter_reduce(0, index, values[rows], reduce=how)
-    return torch.where(result.isfinite(), result, 0)
-
-
-def _group_median(values: Tensor, group: Tensor, rows: Tensor, count: int) -> Tensor:
-    """Lower median of each column over the chosen rows of each group: [count, F]; 0 for an empty group."""
-    import torch
-
-    chosen, owner = values[rows], group[rows]
+    owner, chosen = group[rows], values[rows]
     if not len(chosen):
-        return values.new_zeros((count, values.shape[1]))
-    ordered, order = chosen.sort(dim=0, stable=True)
-    by_group = owner[order].sort(dim=0, stable=True).indices
-    ordered = ordered.gather(0, by_group)  # each column: the values of group 0 ascending, then of group 1, ...
+        nothing = values.new_zeros((count, values.shape[1]))
+        return nothing, nothing, nothing
+    keys = _reordered(chosen.float().T.contiguous().view(torch.int32)).long().sub_(_LEAST_INT)
+    ordered = _sorted(keys.add_(owner << 32))
     sizes = torch.bincount(owner, minlength=count)
-    first = sizes.cumsum(0) - sizes
-    middle = (first + (sizes - 1).clamp(min=0) // 2).clamp(max=len(chosen) - 1)
-    return torch.where((sizes > 0)[:, None], ordered[middle], 0)
+    start = sizes.cumsum(0) - sizes
+    middle = (sizes - 1).clamp(min=0) // 2
+    low, median, high = (
+        torch.where((sizes > 0)[:, None], _value_at(ordered, (start + place).clamp(max=len(chosen) - 1)), 0)
+        for place in (torch.zeros_like(middle), middle, (sizes - 1).clamp(min=0))
+    )
+    return low, median, high
+
+
+_LEAST_INT = -(2**31)
+
+
+def _reordered(bits: Tensor) -> Tensor:
+    """The bits of float32 values as integers in the order of the values, and back again."""
+    return bits ^ ((bits >> 31) & 0x7FFFFFFF)
+
+
+def _value_at(ordered: Tensor, place: Tensor) -> Tensor:
+    """The float32 values [G, F] behind the sorted keys [F, W] at ``place`` int64 [G]."""
+    import torch
+
+    bits = (ordered[:, place] & 0xFFFFFFFF) + _LEAST_INT
+    return _reordered(bits.to(torch.int32)).view(torch.float32).T.contiguous()
+
+
+def _sorted(keys: Tensor) -> Tensor:
+    """Each row in ascending order; ``keys`` may be overwritten."""
+    if keys.device.type != "cpu":
+        return keys.sort(dim=1).values
+    keys.numpy().sort(axis=1)  # several times as fast as torch, which keeps where each value came from
+    return keys

@@ -58,17 +58,20 @@ def make_pairs(
     }[strategy]()
     enough = change.abs() > threshold
     apart = _apart(windows, earlier, later)
-    keep = measured & annotated & enough & apart
+    left = measured & annotated & enough
+    keep = left & apart
+    counted = [~measured, measured & ~annotated, measured & annotated & ~enough, left & ~apart]
+    unmeasured, bare, small, overlaps = torch.stack(counted).sum(dim=1).tolist()  # the device is asked once
     return Pairs(
         earlier=earlier[keep],
         later=later[keep],
         label=(change[keep] > 0).float(),
         change=change[keep],
         dropped={
-            "invalid window": int((~measured).sum()),
-            "not annotated": int((measured & ~annotated).sum()),
-            "change too small": int((measured & annotated & ~enough).sum()),
-            **({"overlap": overlaps} if (overlaps := int((measured & annotated & enough & ~apart).sum())) else {}),
+            "invalid window": unmeasured,
+            "not annotated": bare,
+            "change too small": small,
+            **({"overlap": overlaps} if overlaps else {}),
         },
     )
 

@@ -15,6 +15,7 @@ from lasca_core.contract.types import Windows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import torch
     from torch import Tensor
 
     from lasca_core.contract.types import Track
@@ -26,6 +27,10 @@ _SLACK = 1e-3
 """Share of a window that may be missing unnoticed: containers round time stamps to milliseconds."""
 _SAME_TIME = 1e-6
 """Seconds by which two stamps of one moment may differ: files round, and so does k * hop."""
+_VALUES = {"cpu": 2**20}
+"""Values of a track summed at a time, as whole features: on a CPU as many as its cache holds, elsewhere as many as its
+memory surely does."""
+_MANY_VALUES = 2**27
 
 
 def grid(duration: float, length: float, hop: float) -> tuple[Tensor, Tensor]:
@@ -76,30 +81,48 @@ def summarise(
 
     device = values.device
     if device.type == "mps":
-        found = summarise(values.cpu(), times.cpu(), valid.cpu(), starts.cpu(), ends.cpu())
+        exact = (moments.cpu().double() for moments in (starts, ends))
+        found = summarise(values.cpu(), times.cpu().double(), valid.cpu(), *exact)
         return found[0].to(device), found[1].to(device), found[2].float().to(device)
 
     first = torch.searchsorted(times, starts - _SAME_TIME)
     last = torch.searchsorted(times, ends - _SAME_TIME)
     weight = valid.double()
-    wide = values.double()
-    center = (wide * weight[:, None]).sum(0) / weight.sum().clamp(min=1)
-    shifted = (wide - center) * weight[:, None]
+    counts = _over_windows(weight, first, last)[0]
+    at_once = max(1, _VALUES.get(device.type, _MANY_VALUES) // max(1, len(times)))
+    parts = [_mean_and_std(part, weight, counts, first, last) for part in torch.split(values, at_once, dim=1)]
+    mean, std = (torch.cat(found).T.contiguous() for found in zip(*parts, strict=True))
+    seconds = _over_windows(coverage(times).mul_(weight), first, last)[0]
+    return mean, std, seconds / (ends - starts)
 
-    def prefix(rows: Tensor) -> Tensor:
-        return torch.cat([rows.new_zeros((1, *rows.shape[1:])), rows.cumsum(0)])
 
-    counts, sums, squares = prefix(weight), prefix(shifted), prefix(shifted.square())
-    count = counts[last] - counts[first]
-    divisor = count.clamp(min=1)[:, None]
-    offset = (sums[last] - sums[first]) / divisor
-    variance = (squares[last] - squares[first]) / divisor - offset.square()
-    rounding = 4 * torch.finfo(torch.float64).eps * len(times) ** 0.5 * squares[last] / divisor
-    filled = (count > 0)[:, None]
-    mean = torch.where(filled, offset + center, 0).float()
-    std = torch.where(filled & (variance > rounding), variance.clamp(min=0).sqrt(), 0).float()
-    seconds = prefix(coverage(times) * weight)
-    return mean, std, (seconds[last] - seconds[first]) / (ends - starts)
+def _mean_and_std(values: Tensor, weight: Tensor, counts: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation float32 [F, W] of ``values`` [T, F] in windows of the frames from ``first`` to before
+    ``last``, of which ``counts`` are valid."""
+    import torch
+
+    # A row for each feature, so that sums run along memory.
+    shifted = values.T.contiguous().double()
+    center = (shifted @ weight / weight.sum().clamp(min=1))[:, None]
+    shifted = shifted.sub_(center).mul_(weight)
+    divisor = counts.clamp(min=1)
+    offset = _over_windows(shifted, first, last)[0].div_(divisor)
+    squares, before_end = _over_windows(shifted.square_(), first, last)
+    variance = squares.div_(divisor) - offset.square()
+    rounding = 4 * torch.finfo(torch.float64).eps * len(weight) ** 0.5 * before_end / divisor
+    mean = torch.where(counts > 0, offset + center, 0)
+    std = torch.where((counts > 0) & (variance > rounding), variance.clamp(min=0).sqrt(), 0)
+    return mean.float(), std.float()
+
+
+def _over_windows(rows: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums [..., W] of ``rows`` [..., T] over the frames from ``first`` to before ``last``, and over all before
+    ``last``."""
+    from torch.nn import functional
+
+    prefix = functional.pad(rows.cumsum(dim=-1), (1, 0))
+    end = prefix[..., last]
+    return end - prefix[..., first], end
 
 
 def enough(share: Tensor, least: float) -> Tensor:
@@ -175,24 +198,22 @@ def cut(
     else:
         reach = min(_end(track) for track in tracks) if duration is None else duration
         starts, ends = grid(reach, length, hop)
-    device = tracks[0].values.device
+    starts, ends = (_moments_on(tracks[0].values.device, moments) for moments in (starts, ends))
     names: list[str] = []
     signed: set[str] = set()
     columns: list[Tensor] = []
-    valid = torch.ones(len(starts), dtype=torch.bool, device=device)
+    valid = torch.ones_like(starts, dtype=torch.bool)
     for track in tracks:
         spread = None
         if track.spans is not None:
-            row = _rows(track.times, track.spans, starts.to(device), ends.to(device))
+            row = _rows(track.times, track.spans, starts, ends)
             nothing = track.values.new_zeros(1, len(track.names))  # comes last, which is where -1 points
             center = torch.cat([track.values, nothing])[row]
-            share = torch.cat([track.valid, track.valid.new_zeros(1)])[row].double()
-        elif segments is not None and _one_each(track, starts.to(device)):
-            center, share = track.values, track.valid.double()
+            share = torch.cat([track.valid, track.valid.new_zeros(1)])[row].to(starts)
+        elif segments is not None and _one_each(track, starts):
+            center, share = track.values, track.valid.to(starts)
         else:
-            center, spread, share = summarise(
-                track.values, track.times, track.valid, starts.to(device), ends.to(device)
-            )
+            center, spread, share = summarise(track.values, track.times, track.valid, starts, ends)
         names += track.names
         signed |= track.signed
         columns.append(center)
@@ -205,12 +226,19 @@ def cut(
         names=tuple(names),
         values=values,
         valid=valid,
-        starts=starts.to(device),
-        ends=ends.to(device),
-        session=torch.zeros(len(starts), dtype=torch.int64, device=device),
+        starts=starts,
+        ends=ends,
+        session=torch.zeros_like(starts, dtype=torch.int64),
         sessions=(session,),
         signed=frozenset(signed),
     )
+
+
+def _moments_on(device: torch.device, moments: Tensor) -> Tensor:
+    """Points in time on ``device``: in float64, which Metal does not have."""
+    import torch
+
+    return moments.to(torch.float32 if device.type == "mps" else torch.float64).to(device)
 
 
 def _one_each(track: Track, starts: Tensor) -> bool:

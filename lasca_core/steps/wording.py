@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from lasca_core.contract.errors import LexiconError
-from lasca_core.contract.lexicon import Lexicon
+from lasca_core.contract.lexicon import FORMS, Lexicon
 from lasca_core.contract.types import Wording
 
 if TYPE_CHECKING:
@@ -43,38 +44,69 @@ def write(
     lexicon.require(names)
     order = lexicon.order(names)
     spoken = [names[column] for column in order]
-    mask = saliency.mask[:, order].cpu()
-    codes = _codes(mask, None if state is None else state[:, order].cpu(), spoken, lexicon)
-    rows, index = torch.unique(codes, dim=0, return_inverse=True) if codes.numel() else _all_equal(codes)
-    cues = [_cues(row, spoken) for row in rows.tolist()]
-    tokens = count_tokens([_sentence(lexicon, row) for row in cues])
-    too_long = [row for row, count in enumerate(tokens) if count > max_tokens]
-    dropped = torch.zeros(len(mask), dtype=torch.int64)
-    if too_long:
-        windows = torch.isin(index, torch.tensor(too_long)).nonzero()[:, 0]
-        ranked = _ranked(saliency.score[:, order].cpu()[windows], codes[windows], spoken)
+    codes = _codes(saliency.mask[:, order], None if state is None else state[:, order], spoken, lexicon)
+    index, first = _number(codes, len(FORMS) + 1)
+    cues = [_cues(row, spoken) for row in codes[first].tolist()]
+    sentences = [_sentence(lexicon, row) for row in cues]
+    too_long = [count > max_tokens for count in count_tokens(sentences)]
+    used, lost = first, [0] * len(cues)
+    if any(too_long):
+        windows = first.new_tensor(too_long, dtype=torch.bool)[index].nonzero()[:, 0]
+        ranks = _ranks(saliency.score[:, order][windows], codes[windows])
+        # Windows that say the same, with cues of the same rank, are shortened in the same way: each such case once.
+        case, example = _number(ranks, max(1, len(spoken)), index[windows])
+        example_codes = codes[windows[example]]
+        ranked = _ranked(ranks[example], example_codes, spoken)
         shortened = _shorten(ranked, spoken, lexicon, count_tokens, max_tokens)
-        for window, before, after in zip(windows.tolist(), ranked, shortened, strict=True):
-            dropped[window] = len(before) - len(after)
-            index[window] = len(cues)
-            cues.append(after)
-    return _distinct(cues, index, dropped, lexicon, saliency.mask.device)
+        index[windows] = len(cues) + case
+        used = torch.cat([first, windows[example]])
+        lost += [len(before) - len(after) for before, after in zip(ranked, shortened, strict=True)]
+        cues += shortened
+        sentences += [_sentence(lexicon, row) for row in shortened]
+        too_long += [False] * len(shortened)
+    return _joined(cues, sentences, too_long, used, index, index.new_tensor(lost)[index])
 
 
-_SILENT = -128
-"""Code of a feature that is not salient; any other code is its state."""
+_SILENT = 0
+"""Code of a feature that is not salient; any other code is its state plus ``_SHIFT``."""
+_SHIFT = max(FORMS) + 1
 
 
 def _codes(mask: Tensor, state: Tensor | None, spoken: Sequence[str], lexicon: Lexicon) -> Tensor:
-    """int8 [W, F]: the state of each cue, reduced to one for which the lexicon has words of their own."""
+    """uint8 [W, F]: the state of each cue, reduced to one for which the lexicon has words of their own."""
     import torch
 
-    codes = torch.zeros_like(mask, dtype=torch.int8)
+    codes = torch.full_like(mask, _SHIFT, dtype=torch.uint8)
     if state is not None:
-        places = torch.arange(len(spoken))
-        table = torch.tensor([[_reduced(lexicon, name, value) for value in range(-2, 3)] for name in spoken])
-        codes = table[places, state.long() + 2].to(torch.int8) if len(spoken) else codes
+        for value in FORMS:
+            reduced = codes.new_tensor([_reduced(lexicon, name, value) + _SHIFT for name in spoken])
+            codes = torch.where(state == value, reduced, codes)
     return codes.masked_fill(~mask, _SILENT)
+
+
+def _number(digits: Tensor, base: int, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Number the distinct rows of ``digits`` [W, C], each in [0, ``base``), in the order in which they first occur.
+
+    Returns the number of each row, int64 [W], and the row where each number occurs first, int64 [N]. Rows that differ
+    in ``start`` int64 [W], which numbers them already, are different. As many columns at a time as fit are joined with
+    the numbers found so far into one integer; ``torch.unique`` of whole rows compares them column by column.
+    """
+    import torch
+
+    count = len(digits)
+    number = torch.zeros(count, dtype=torch.int64, device=digits.device) if start is None else start
+    width = max(1, int((63 - math.log2(count + 1)) / math.log2(base + 1)))
+    places = base ** torch.arange(width, dtype=torch.int64, device=digits.device)
+    if start is not None:  # numbers that occur in other rows alone would take up room
+        number = torch.unique(number, return_inverse=True)[1]
+    for part in torch.split(digits, width, dim=1) if digits.shape[1] else ():
+        joined = (part * places[: part.shape[1]]).sum(dim=1) + number * base ** part.shape[1]
+        number = torch.unique(joined, return_inverse=True)[1]
+    found = int(number.max()) + 1 if count else 0
+    rows = torch.arange(count, device=digits.device)
+    first = rows.new_full((found,), count).scatter_reduce(0, number, rows, "amin")
+    first, by_first = first.sort()
+    return by_first.argsort()[number], first
 
 
 def _reduced(lexicon: Lexicon, name: str, state: int) -> int:
@@ -87,24 +119,22 @@ def _sentence(lexicon: Lexicon, cues: Sequence[Cue]) -> str:
     return lexicon.sentence([name for name, _ in cues], [state for _, state in cues])
 
 
-def _all_equal(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """``torch.unique`` for codes without rows or without columns, which it refuses."""
-    return codes[:1], codes.new_zeros(len(codes)).long()
-
-
 def _cues(row: Sequence[int], spoken: Sequence[str]) -> tuple[Cue, ...]:
-    return tuple((name, code) for name, code in zip(spoken, row, strict=True) if code != _SILENT)
+    return tuple((name, code - _SHIFT) for name, code in zip(spoken, row, strict=True) if code != _SILENT)
 
 
-def _ranked(score: Tensor, codes: Tensor, spoken: Sequence[str]) -> list[list[Cue]]:
-    """The salient cues of each row, most salient first."""
+def _ranks(score: Tensor, codes: Tensor) -> Tensor:
+    """The columns of each row's salient cues, most salient first, int64 [W, C]; what follows depends on them alone."""
     salient = codes != _SILENT
     order = score.masked_fill(~salient, float("-inf")).argsort(dim=1, descending=True, stable=True)
-    states = codes.gather(1, order).tolist()
-    sizes = salient.sum(dim=1).tolist()
+    return order[:, : int(salient.sum(dim=1).max())]
+
+
+def _ranked(ranks: Tensor, codes: Tensor, spoken: Sequence[str]) -> list[list[Cue]]:
+    """The salient cues of each row, most salient first."""
     return [
-        [(spoken[column], state) for column, state in zip(row[:size], states_of[:size], strict=True)]
-        for row, states_of, size in zip(order.tolist(), states, sizes, strict=True)
+        [(spoken[column], code - _SHIFT) for column, code in zip(columns, row, strict=True) if code != _SILENT]
+        for columns, row in zip(ranks.tolist(), codes.gather(1, ranks).tolist(), strict=True)
     ]
 
 
@@ -114,29 +144,42 @@ def _shorten(
     """As many of each row's first cues as fit, in the lexicon's order; all of them are known not to fit.
 
     The tokens of the parts add up to about those of the sentence. That gives a first guess, and from there each row
-    gains or loses one cue after the other until one more would be too many.
+    gains or loses one cue after the other until one more would be too many. Where the lexicon has combinations, more
+    cues can have fewer tokens: then larger numbers whose parts should fit are tried besides.
     """
     place = {name: position for position, name in enumerate(spoken)}
+    cost = _Cost(ranked, lexicon, count_tokens)
 
     def first(row: int, size: int) -> tuple[Cue, ...]:
         return tuple(sorted(ranked[row][:size], key=lambda cue: place[cue[0]]))
 
+    def fitting(sizes: Mapping[int, int]) -> set[int]:
+        """Which of these rows fit with so many cues."""
+        texts = {row: _sentence(lexicon, first(row, size)) for row, size in sizes.items()}
+        distinct = list(dict.fromkeys(texts.values()))
+        tokens = dict(zip(distinct, count_tokens(distinct), strict=True))
+        return {row for row, text in texts.items() if tokens[text] <= max_tokens}
+
     fits = [0] * len(ranked)
     exceeds = [len(row) for row in ranked]
-    guess = _guess(ranked, lexicon, count_tokens, max_tokens)
+    guess = [cost.guess(cues, max_tokens) for cues in ranked]
     open_rows = [row for row in range(len(ranked)) if exceeds[row] > 1]
     while open_rows:
-        texts = [_sentence(lexicon, first(row, guess[row])) for row in open_rows]
-        distinct = list(dict.fromkeys(texts))
-        tokens = dict(zip(distinct, count_tokens(distinct), strict=True))
-        for row, text in zip(open_rows, texts, strict=True):
-            if tokens[text] > max_tokens:
-                exceeds[row] = guess[row]
-                guess[row] -= 1
-            else:
-                fits[row] = guess[row]
-                guess[row] += 1
+        fit = fitting({row: guess[row] for row in open_rows})
+        for row in open_rows:
+            bound = fits if row in fit else exceeds
+            bound[row] = guess[row]
+            guess[row] += 1 if row in fit else -1
         open_rows = [row for row in open_rows if exceeds[row] - fits[row] > 1]
+    if lexicon.combinations:
+        larger = {
+            row: [size for size in range(len(cues) - 1, fits[row], -1) if cost.of(first(row, size)) <= max_tokens]
+            for row, cues in enumerate(ranked)
+        }
+        while tried := {row: sizes.pop(0) for row, sizes in larger.items() if sizes}:
+            for row in fitting(tried):
+                fits[row] = tried[row]
+                larger[row] = []
     for cues, size in zip(ranked, fits, strict=True):
         if size == 0:
             alone = f"the entry of {cues[0][0]!r}" if cues else "the sentence for windows where nothing is salient"
@@ -147,41 +190,55 @@ def _shorten(
     return [first(row, size) for row, size in enumerate(fits)]
 
 
-def _guess(ranked: list[list[Cue]], lexicon: Lexicon, count_tokens: CountTokens, max_tokens: int) -> list[int]:
-    """About how many of each row's first cues fit: at least one, and not all."""
-    used = sorted({cue for cues in ranked for cue in cues})
-    special, frame = count_tokens(["", lexicon.template.format(cues="")])
-    parts = count_tokens([lexicon.describe(*cue) + lexicon.separator for cue in used])
-    cost = {cue: count - special for cue, count in zip(used, parts, strict=True)}
-    guesses = []
-    for cues in ranked:
-        total = list(accumulate((cost[cue] for cue in cues), initial=frame))
-        guesses.append(max(1, min(bisect_right(total, max_tokens) - 1, len(cues) - 1)))
-    return guesses
+class _Cost:
+    """About how many tokens a sentence has: the sum of its parts'."""
+
+    def __init__(self, ranked: list[list[Cue]], lexicon: Lexicon, count_tokens: CountTokens) -> None:
+        self._lexicon = lexicon
+        used = {cue for cues in ranked for cue in cues}
+        phrases = sorted({lexicon.describe(*cue) for cue in used} | {item.text for item in lexicon.combinations})
+        frame = lexicon.template.format(cues="")
+        special, self._frame, *counts = count_tokens(["", frame, *(text + lexicon.separator for text in phrases)])
+        self._tokens = {phrase: count - special for phrase, count in zip(phrases, counts, strict=True)}
+
+    def of(self, cues: Sequence[Cue]) -> int:
+        """The tokens of the sentence for ``cues``, in the lexicon's order."""
+        names, states = zip(*cues, strict=True)
+        return self._frame + sum(self._tokens[phrase] for phrase in self._lexicon.phrases(names, states))
+
+    def guess(self, cues: Sequence[Cue], max_tokens: int) -> int:
+        """How many of the first ``cues`` fit if each is spoken by itself: at least one, and not all."""
+        counts = (self._tokens[self._lexicon.describe(*cue)] for cue in cues)
+        total = list(accumulate(counts, initial=self._frame))
+        return max(1, min(bisect_right(total, max_tokens) - 1, len(cues) - 1))
 
 
-def _distinct(
-    cues: list[tuple[Cue, ...]], index: Tensor, dropped: Tensor, lexicon: Lexicon, device: torch.device
+def _joined(
+    cues: list[tuple[Cue, ...]],
+    sentences: list[str],
+    too_long: list[bool],
+    first: Tensor,
+    index: Tensor,
+    dropped: Tensor,
 ) -> Wording:
-    """Number the sentences that are really used, in order of first use."""
-    import torch
-
+    """Number the sentences that are not ``too_long`` in order of first use, where ``index`` numbers them otherwise and
+    ``first`` says in which window each is used first; equal ones are one."""
     texts: dict[str, int] = {}
     spoken_of: list[tuple[Cue, ...]] = []
-    sentences = [_sentence(lexicon, row) for row in cues]
-    renumbered = []
-    for row in index.tolist():
-        text = sentences[row]
-        if text not in texts:
-            texts[text] = len(texts)
-            spoken_of.append(cues[row])
-        renumbered.append(texts[text])
+    renumbered = [0] * len(sentences)
+    for row in first.argsort().tolist():
+        if not too_long[row]:
+            text = sentences[row]
+            if text not in texts:
+                texts[text] = len(texts)
+                spoken_of.append(cues[row])
+            renumbered[row] = texts[text]
     return Wording(
         texts=tuple(texts),
         cues=tuple(tuple(name for name, _ in row) for row in spoken_of),
         states=tuple(tuple(state for _, state in row) for row in spoken_of),
-        index=torch.tensor(renumbered, dtype=torch.int64, device=device),
-        dropped=dropped.to(device),
+        index=index.new_tensor(renumbered)[index],
+        dropped=dropped,
     )
 
 

@@ -77,7 +77,7 @@ def noise(samples: int, seed: int = 0) -> np.ndarray:
 
 @needs_speech
 @pytest.mark.parametrize("path", SPEECH, ids=lambda path: path.stem)
-def test_the_defaults_equal_librosa_feature_mfcc_on_speech_within_1e_5(path: Path, tmp_path: Path) -> None:
+def test_parity_with_librosa_feature_mfcc_on_speech_within_1e_5(path: Path, tmp_path: Path) -> None:
     values, _ = librosa.load(path, sr=None)
     assert relative_error(extract(Sound(values), tmp_path), reference(values)) < 1e-5
     unclipped = reference(values, top_db=None)
@@ -155,6 +155,35 @@ def test_a_long_recording_is_read_twice_instead_of_kept(tmp_path: Path, monkeypa
     track = extract(twice, tmp_path, chunk=0.1)
     assert (kept.readings, twice.readings) == (1, 2)
     torch.testing.assert_close(track.values, expected.values, rtol=0, atol=0)
+
+
+def test_with_top_db_parts_are_joined_because_nobody_waits_for_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extractor = Mfcc(MfccOptions(chunk=0.1), make_runtime(tmp_path))
+    whole = list(extractor.stream(Sound(noise(RATE))))
+    assert [len(part) for part in whole] == [101]
+    monkeypatch.setattr(module, "_FRAMES_A_PART", 25)
+    parts = list(extractor.stream(Sound(noise(RATE))))
+    assert len(parts) > 1
+    assert all(len(part) >= 25 for part in parts[:-1])
+    joined = Track.concatenate(parts)
+    torch.testing.assert_close(joined.values, whole[0].values, rtol=1e-6, atol=1e-4)
+    assert torch.equal(joined.times, whole[0].times)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
+def test_parity_of_a_gpu_with_librosa_whatever_the_process_allows_products(tmp_path: Path) -> None:
+    products = torch.backends.cuda.matmul
+    before = products.allow_tf32
+    products.allow_tf32 = True
+    try:
+        extractor = Mfcc(MfccOptions(), make_runtime(tmp_path, device="cuda"))
+        track = Track.concatenate(list(extractor.stream(Sound(noise(RATE)))))
+    finally:
+        products.allow_tf32 = before
+    assert relative_error(track.to("cpu"), reference(noise(RATE))) < 1e-5
 
 
 @pytest.mark.parametrize("samples", [1, 159, 160, 161, 399, 400, 401, 16_000])

@@ -6,16 +6,20 @@ import json
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
+from lasca_encoders import plugin
 from lasca_encoders.options import EncoderOptions, SentenceOptions
 from lasca_encoders.pins import MINILM, MPNET
 from lasca_encoders.sentence import AnyModel, MiniLM, MPNet
 
 from lasca_core.api import OptionError, WeightsError
+from lasca_core.experiment.config import resolve
+from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.host.options import build
-from lasca_core.testing import make_runtime
+from lasca_core.testing import make_registry, make_runtime
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ def expected(reference, sentences) -> torch.Tensor:
     return reference.encode(sentences, convert_to_tensor=True, show_progress_bar=False)
 
 
-def test_vectors_equal_those_of_sentence_transformers(minilm, sentences, expected):
+def test_parity_with_sentence_transformers(minilm, sentences, expected):
     vectors = minilm.encode(sentences)
     assert vectors.shape == (len(sentences), minilm.dim)
     assert vectors.dtype == torch.float32
@@ -68,6 +72,40 @@ def test_equal_texts_have_equal_vectors_and_are_computed_once(minilm, monkeypatc
     assert torch.equal(vectors[0], vectors[2])
     assert not torch.equal(vectors[0], vectors[1])
     assert sorted(computed) == ["a frown", "a smile"]
+
+
+def test_the_longest_texts_come_first_and_a_batch_too_large_for_the_device_is_halved(online, tmp_path):
+    class Model:
+        asked: list[list[str]] = []  # noqa: RUF012
+
+        def encode(self, texts: list[str], **_: object) -> torch.Tensor:
+            self.asked.append(texts)
+            if len(texts) > 2:
+                raise torch.OutOfMemoryError
+            return torch.tensor([[float(len(text))] for text in texts])
+
+    runtime = make_runtime(tmp_path)
+    encoder = MiniLM(EncoderOptions(batch_size=4), runtime)
+    encoder.__dict__["_model"] = Model()
+    vectors = encoder.encode(["a", "dddd", "ccc", "bb", "eeeee", "a"])
+    assert vectors[:, 0].tolist() == [1, 4, 3, 2, 5, 1]
+    assert Model.asked == [["eeeee", "dddd", "ccc", "bb"], ["eeeee", "dddd"], ["ccc", "bb"], ["a"]]
+    assert runtime.report.warnings == ["the device ran out of memory with encoder.batch_size = 4; going on with 2"]
+
+
+def test_the_weights_are_loaded_only_if_some_text_is_not_stored(online, minilm_folder, tmp_path, monkeypatch):
+    def pipeline() -> Pipeline:
+        features = SimpleNamespace(spec=SimpleNamespace(name="face"), component=SimpleNamespace(names=("smile",)))
+        runtime = make_runtime(tmp_path)
+        runtime.fetch = online.fetch  # type: ignore[method-assign]
+        chosen = {"encoder": "minilm", "extractors": ["face"]}
+        return Pipeline(resolve(chosen=chosen), make_registry(plugin), runtime, ready={"face": features})
+
+    first = pipeline().embed(["a smile", "a frown"]).vectors
+    monkeypatch.setattr(MiniLM, "_load", lambda *_: pytest.fail("the weights were loaded"))
+    assert torch.equal(pipeline().embed(["a frown", "a smile"]).vectors, first.flip(0))
+    with pytest.raises(pytest.fail.Exception, match="the weights were loaded"):
+        pipeline().embed(["a frown", "a yawn"])
 
 
 def test_no_texts_are_no_rows(minilm):
@@ -247,6 +285,13 @@ def test_ids_that_the_hub_can_have_are_taken(name):
 def test_the_model_of_sentence_must_be_named():
     with pytest.raises(OptionError, match=r"option encoder\.model is required"):
         build(SentenceOptions, {}, "encoder")
+
+
+@pytest.mark.slow
+def test_float16_stays_closer_than_bfloat16(minilm, online, sentences):
+    rounded = MiniLM(EncoderOptions(dtype="float16"), online).encode(sentences)
+    assert rounded.dtype == torch.float32
+    assert 0.99999 < float(torch.cosine_similarity(rounded, minilm.encode(sentences)).min()) < 0.99999999
 
 
 @pytest.mark.slow

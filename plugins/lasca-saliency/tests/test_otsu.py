@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lasca_saliency import otsu as module
 from lasca_saliency.options import OtsuOptions
 from lasca_saliency.otsu import Otsu, threshold_exact, threshold_histogram
 from skimage.filters import threshold_otsu
@@ -109,7 +110,7 @@ def test_neighbouring_floats_are_told_apart(tmp_path: Path, variant: str) -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("features", [2, 3, 4, 15, 58, 73])
-def test_histogram_mask_is_scikit_images_on_every_row(tmp_path: Path, kind: str, features: int) -> None:
+def test_parity_with_scikit_images_histogram_mask_on_every_row(tmp_path: Path, kind: str, features: int) -> None:
     values = rows_of(kind, 60, features, seed=features)
     found = select(tmp_path, values, "histogram").mask.numpy()
     wide = values.double().numpy()
@@ -172,6 +173,18 @@ def test_each_row_is_judged_by_itself(tmp_path: Path, variant: str) -> None:
     alone = [select(tmp_path, row[None], variant) for row in values]
     assert torch.equal(together.mask, torch.cat([part.mask for part in alone]))
     assert torch.equal(together.score, torch.cat([part.score for part in alone]))
+
+
+@pytest.mark.parametrize("variant", ["exact", "histogram"])
+def test_how_many_rows_are_computed_at_a_time_does_not_matter(
+    tmp_path: Path, variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = rows_of("uniform", 100, 20)
+    expected = otsu(tmp_path, variant).select(values)
+    monkeypatch.setattr(module, "_ROWS", {"cpu": 7})
+    found = otsu(tmp_path, variant).select(values)
+    assert torch.equal(found.mask, expected.mask)
+    assert torch.equal(found.score, expected.score)
 
 
 @pytest.mark.parametrize("variant", ["exact", "histogram"])

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from lasca_core.api import Runtime, Source
 
-_FRAMES_KEPT = 65_536
-"""Frames (eleven minutes by default, about 10 MB) whose levels are kept rather than read and computed twice."""
+_FRAMES_KEPT = 393_216
+"""Frames (65 minutes by default, 63 MB) whose levels are kept rather than read and computed twice."""
+_FRAMES_A_PART = 16_384
+"""Frames of a part where nobody waits for the next one: a part costs as much time as the coefficients of thousands."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Mfcc(Component):
         self.names: tuple[str, ...] = tuple(f"mfcc_{index}" for index in range(options.n_mfcc))
         self.signed: frozenset[str] = frozenset(self.names)
         self.resolution: dict[str, float] = _resolution(self.names, options.n_mels)
+        self.live_options: dict[str, str] = {} if options.top_db is None else {"top_db": "none"}
         self._spectrum: Spectrum | None = None
 
     def prepare(self) -> None:
@@ -65,14 +68,16 @@ class Mfcc(Component):
         self._ready()
 
     def stream(self, source: Source) -> Iterator[Track]:
-        """Yield tracks of about ``chunk`` seconds. Raises ``MediaError`` for a recording without sound."""
+        """Yield tracks of about ``chunk`` seconds, or of minutes where ``top_db`` makes the first wait for the whole
+        recording anyway. Raises ``MediaError`` for a recording without sound."""
         if not source.has_audio:
             raise MediaError(source.path, "has no audio stream, which the extractor mfcc needs")
         spectrum = self._ready()
         floor, parts = self._floor(source)
         for part in parts:
-            cepstra = spectrum.cepstra(part.decibels.clamp(min=floor))
-            values = torch.where(part.valid[:, None].to(cepstra.device), cepstra, 0.0)
+            values = spectrum.cepstra(part.decibels if floor is None else part.decibels.maximum(floor))
+            if not part.valid.all():
+                values = torch.where(part.valid[:, None].to(values.device), values, 0.0)
             yield Track(self.names, values, part.times, part.valid, self.signed).to(self.runtime.device)
 
     def _ready(self) -> Spectrum:
@@ -84,21 +89,22 @@ class Mfcc(Component):
             )
         return self._spectrum
 
-    def _floor(self, source: Source) -> tuple[float, Iterator[_Levels]]:
-        """The lowest level that ``top_db`` allows, and all levels."""
+    def _floor(self, source: Source) -> tuple[Tensor | None, Iterator[_Levels]]:
+        """The lowest level that ``top_db`` allows, if it sets one, and all levels."""
         if self.options.top_db is None:
-            return -torch.inf, self._levels(source)
+            return None, self._levels(source)
         kept: list[_Levels] | None = []
         frames = 0
-        peak = -torch.inf
+        peaks = []  # on the backend's device, which is not waited for here
         for part in self._levels(source):
-            peak = max(peak, float(part.decibels.max()))
+            peaks.append(part.decibels.max())
             frames += len(part.times)
             if frames > _FRAMES_KEPT:
                 kept = None
             elif kept is not None:
                 kept.append(part)
-        return peak - self.options.top_db, self._levels(source) if kept is None else iter(kept)
+        levels = self._levels(source) if kept is None else iter(kept)
+        return torch.stack(peaks).max() - self.options.top_db, _joined(levels)
 
     def _levels(self, source: Source) -> Iterator[_Levels]:
         """Mel levels of all frames, in parts of about ``chunk`` seconds."""
@@ -138,3 +144,23 @@ class Mfcc(Component):
         carried = torch.cat([carried, padding])
         if len(carried) >= window:
             yield start, carried
+
+
+def _joined(parts: Iterator[_Levels]) -> Iterator[_Levels]:
+    """The same frames in parts of at least ``_FRAMES_A_PART``, but for the last."""
+    gathered: list[_Levels] = []
+    for part in parts:
+        gathered.append(part)
+        if sum(len(each.times) for each in gathered) >= _FRAMES_A_PART:
+            yield _one(gathered)
+            gathered = []
+    if gathered:
+        yield _one(gathered)
+
+
+def _one(parts: list[_Levels]) -> _Levels:
+    return _Levels(
+        torch.cat([part.decibels for part in parts]),
+        torch.cat([part.times for part in parts]),
+        torch.cat([part.valid for part in parts]),
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from lasca_core.api import OptionError
+from lasca_core.api import OptionError, float32_products
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,7 @@ class TorchSpectrum:
     """All frames of a block at once, on ``device``."""
 
     def __init__(self, options: MfccOptions, device: torch.device, report: Reporter) -> None:
-        self._length, self._hop = options.window_samples, options.hop_samples
+        self._length, self._hop, self._device = options.window_samples, options.hop_samples, device
         self._window = torch.hann_window(self._length, dtype=torch.float64).to(device, torch.float32)
         bands = mel_bands(options.rate, self._length, options.n_mels, options.fmin, options.highest)
         empty = int((bands.amax(dim=1) == 0).sum())
@@ -49,14 +49,18 @@ class TorchSpectrum:
 
     def decibels(self, block: Tensor) -> Tensor:
         """See ``Spectrum.decibels``."""
-        frames = block.to(self._window.device).unfold(0, self._length, self._hop) * self._window
+        frames = block.to(self._device).unfold(0, self._length, self._hop) * self._window
         transform: Tensor = torch.fft.rfft(frames)
-        power = transform.real.square() + transform.imag.square()
-        return (power @ self._bands).clamp_(min=_LOWEST_POWER).log10_().mul_(10)
+        power = transform.real.square()
+        power += transform.imag.square()
+        with float32_products(self._device):
+            levels = power @ self._bands
+        return levels.clamp_(min=_LOWEST_POWER).log10_().mul_(10)
 
     def cepstra(self, decibels: Tensor) -> Tensor:
         """See ``Spectrum.cepstra``."""
-        return decibels @ self._cosines
+        with float32_products(self._device):
+            return decibels @ self._cosines
 
 
 class LibrosaSpectrum:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from lasca_core.api import Component, Weights, WeightsError
+from lasca_core.api import Component, Weights, WeightsError, float32_products, in_batches
+from lasca_encoders.graph import OnnxModel, exported
 from lasca_encoders.hub import checksum, require_model, snapshot
 from lasca_encoders.pins import MINILM, MPNET
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from lasca_encoders.options import EncoderOptions, HubOptions, SentenceOptions
 
-_BATCH_SIZE = {"cpu": 8, "cuda": 128, "mps": 32}
+_BATCH_SIZE = {"cpu": 4, "cuda": 128, "mps": 32}
 """On a CPU small batches of similar length win, because padding costs arithmetic; a GPU needs many texts to be busy."""
 _OWNER = "sentence-transformers"
 
@@ -48,12 +49,12 @@ class _Encoder(Component, ABC):
 
     def prepare(self) -> None:
         """Load the model onto the device."""
-        _ = self._model
+        _ = self._graph if self.options.backend == "onnx" else self._model
 
     def close(self) -> None:
         """Give back the memory of the model and its tokenizer."""
-        self.__dict__.pop("_model", None)
-        self.__dict__.pop("_tokenizer", None)
+        for name in ("_model", "_graph", "_tokenizer"):
+            self.__dict__.pop(name, None)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """How many tokens each text has, special tokens included, before any truncation.
@@ -66,13 +67,25 @@ class _Encoder(Component, ABC):
         """float32 [N, dim] on the runtime's device; pooled and normalised as the model's own pipeline says."""
         if not texts:
             return torch.empty((0, self.dim), dtype=torch.float32, device=self.runtime.device)
-        batch_size = self.options.batch_size or _BATCH_SIZE.get(self.runtime.device.type, 8)
-        distinct = list(dict.fromkeys(texts))
+        # By length, so that texts of one batch need little padding; the longest first, so that a batch that is too much
+        # for the device's memory is found out at once.
+        distinct = sorted(dict.fromkeys(texts), key=len, reverse=True)
+        vectors = in_batches(
+            len(distinct),
+            self.options.batch_size or _BATCH_SIZE.get(self.runtime.device.type, 4),
+            lambda start, end: self._batch(distinct[start:end]),
+            report=self.runtime.report,
+            option="encoder.batch_size",
+        )
         rows = {text: row for row, text in enumerate(distinct)}
-        # Sorts by length, so that texts of one batch need little padding, and restores the order.
-        vectors = self._model.encode(distinct, batch_size=batch_size, show_progress_bar=False, convert_to_tensor=True)
-        index = torch.tensor([rows[text] for text in texts], device=vectors.device)
-        return vectors[index].float()
+        index = torch.tensor([rows[text] for text in texts], device=self.runtime.device)
+        return torch.cat(vectors).to(self.runtime.device)[index].float()
+
+    def _batch(self, texts: list[str]) -> Tensor:
+        if self.options.backend == "onnx":
+            return self._graph.encode(texts)
+        with float32_products(self.runtime.device):
+            return self._model.encode(texts, batch_size=len(texts), show_progress_bar=False, convert_to_tensor=True)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -85,9 +98,19 @@ class _Encoder(Component, ABC):
 
     @cached_property
     def _model(self) -> SentenceTransformer:
-        return self._load(self.folder())
+        return self._load(self.folder(), self.runtime.device)
 
-    def _load(self, folder: Path) -> SentenceTransformer:
+    @cached_property
+    def _graph(self) -> OnnxModel:
+        folder, cpu = self.folder(), torch.device("cpu")
+        file = exported(self._identity(), folder, self.max_tokens, self.runtime, lambda: self._load(folder, cpu))
+        return OnnxModel(file, folder, self.max_tokens, self.runtime)
+
+    def _identity(self) -> str:
+        """What tells the weights from all others."""
+        return self.fingerprint()
+
+    def _load(self, folder: Path, device: torch.device) -> SentenceTransformer:
         # Imported here and not above: it brings transformers and scikit-learn and takes five to twenty seconds, which a
         # run whose embeddings are all in the store must not pay.
         from sentence_transformers import SentenceTransformer
@@ -95,7 +118,7 @@ class _Encoder(Component, ABC):
         with _no_progress_bars():
             return SentenceTransformer(
                 str(folder),
-                device=str(self.runtime.device),
+                device=str(device),
                 local_files_only=True,
                 model_kwargs={"dtype": getattr(torch, self.options.dtype), "use_safetensors": True},
             ).eval()
@@ -109,6 +132,9 @@ class _Pinned(_Encoder):
     def folder(self) -> Path:
         """The verified files, from the cache or one of their sources."""
         return self.runtime.fetch(self.weights)
+
+    def _identity(self) -> str:
+        return repr(sorted(self.weights.files.items()))
 
 
 class MiniLM(_Pinned):
@@ -211,9 +237,9 @@ class AnyModel(_Encoder):
         tokens = model.tokenizer(prompted, truncation=False, padding=False, verbose=False)["input_ids"]
         return [len(ids) for ids in tokens]
 
-    def _load(self, folder: Path) -> SentenceTransformer:
+    def _load(self, folder: Path, device: torch.device) -> SentenceTransformer:
         try:
-            return super()._load(folder)
+            return super()._load(folder, device)
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise WeightsError(f"encoder.model = {self.options.model}: the model cannot be loaded ({reason})") from None

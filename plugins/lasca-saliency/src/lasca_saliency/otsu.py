@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _BINS = 256
+_ROWS = {"cpu": 1024}
+"""Rows computed at a time: on a CPU as many as its cache holds, elsewhere as many as its memory surely does."""
+_MANY_ROWS = 262_144
 
 
 class Otsu(Component):
@@ -17,10 +20,18 @@ class Otsu(Component):
 
     def select(self, values: Tensor) -> Saliency:
         """``values`` float32 [W, F] -> mask [W, F], and as score how far each value lies above its row's threshold."""
+        import torch
+
         wide = values.cpu() if values.device.type == "mps" else values  # Metal has no float64
-        threshold = threshold_exact(wide) if self.options.variant == "exact" else threshold_histogram(wide)
-        above = wide.double() - threshold[:, None]
-        mask, score = above > 0, above.nan_to_num(neginf=0.0).float()
+        find = threshold_exact if self.options.variant == "exact" else threshold_histogram
+        score = torch.empty_like(wide)
+        mask = torch.empty_like(wide, dtype=torch.bool)
+        size = _ROWS.get(wide.device.type, _MANY_ROWS)
+        parts = (torch.split(each, size) for each in (wide, mask, score))
+        for rows, masks, scores in zip(*parts, strict=True):
+            above = rows.double() - find(rows)[:, None]
+            masks.copy_(above > 0)
+            scores.copy_(above.nan_to_num_(neginf=0.0))
         return Saliency(mask.to(values.device), score.to(values.device))
 
 
@@ -36,7 +47,7 @@ def threshold_exact(values: Tensor) -> Tensor:
 
     if values.shape[1] < 2:
         return torch.full((len(values),), torch.inf, dtype=torch.float64, device=values.device)
-    ordered = values.double().sort(dim=1).values
+    ordered = _sorted(values).double()
     size = ordered.shape[1]
     prefix = ordered.cumsum(dim=1)
     below = torch.arange(1, size, dtype=ordered.dtype, device=ordered.device)
@@ -45,6 +56,17 @@ def threshold_exact(values: Tensor) -> Tensor:
     best = variance.argmax(dim=1, keepdim=True)
     middle = (ordered.gather(1, best) + ordered.gather(1, best + 1)) / 2
     return torch.where(variance.gather(1, best) >= 0, middle, torch.inf)[:, 0]
+
+
+def _sorted(values: Tensor) -> Tensor:
+    """Each row in ascending order."""
+    import numpy as np
+    import torch
+
+    if values.device.type != "cpu":
+        return values.sort(dim=1).values
+    # Ten times as fast on short rows as torch, which also keeps where each value came from.
+    return torch.from_numpy(np.sort(values.numpy(), axis=1))
 
 
 def threshold_histogram(values: Tensor, bins: int = _BINS) -> Tensor:
@@ -71,7 +93,7 @@ def threshold_histogram(values: Tensor, bins: int = _BINS) -> Tensor:
     place = ((wide - low) * (bins / (high - low))).nan_to_num(0.0).floor().clamp(0, bins - 1)
     place = place - (wide < edge(place)).double()
     place = place + ((wide >= edge(place + 1)) & (place != bins - 1)).double()
-    place = place.sort(dim=1).values
+    place = _sorted(place)
     center = (edge(place) + edge(place + 1)) / 2
     rank = torch.arange(1, size + 1, dtype=wide.dtype, device=wide.device)
     below = rank[:-1]
