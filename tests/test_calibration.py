@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from types import ModuleType
 
@@ -10,18 +11,21 @@ import pytest
 import torch
 from scipy.optimize import minimize_scalar
 
+from lasca_core.api import ContractError
 from lasca_core.experiment.config import resolve
 from lasca_core.experiment.evaluate import plans_of
 from lasca_core.experiment.heads import train
 from lasca_core.experiment.material import gather
+from lasca_core.experiment.model import load
 from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.experiment.representations import Representations
-from lasca_core.experiment.results import coverage
+from lasca_core.experiment.results import coverage, cues_by_direction
+from lasca_core.experiment.run import Finished, run
 from lasca_core.experiment.splits import some_subjects
 from lasca_core.experiment.trial import Trial
 from lasca_core.host.runtime import SilentTask
-from lasca_core.steps.calibration import LIMITS, at_temperature, fit_temperature
-from lasca_core.testing import make_registry, make_runtime
+from lasca_core.steps.calibration import LIMITS, at_temperature, fit_temperature, logit
+from lasca_core.testing import make_problem, make_registry, make_runtime
 
 
 @pytest.fixture
@@ -64,9 +68,9 @@ def test_a_few_pairs_hardly_move_the_temperature_and_none_leave_it_at_one() -> N
 
 
 def test_perfect_and_absurd_predictions_stay_within_the_limits() -> None:
-    sure = torch.tensor([1.0, 0.0] * 5000)
-    assert fit_temperature(sure, sure) >= LIMITS[0]
-    assert fit_temperature(1 - sure, sure) == pytest.approx(LIMITS[1])
+    sure = torch.tensor([0.6, 0.4] * 5000)
+    assert fit_temperature(sure, sure.round()) == pytest.approx(LIMITS[0])
+    assert fit_temperature(1 - sure, sure.round()) == pytest.approx(LIMITS[1])
 
 
 def test_a_temperature_changes_no_direction_and_no_order() -> None:
@@ -75,6 +79,12 @@ def test_a_temperature_changes_no_direction_and_no_order() -> None:
     assert torch.equal(cooler > 0.5, probability > 0.5)
     assert torch.equal(cooler.argsort(), probability.argsort())
     assert ((cooler - 0.5).abs() <= (probability - 0.5).abs() + 1e-6).all()
+
+
+def test_sure_probabilities_stay_apart_when_they_cool_down() -> None:
+    sure = torch.tensor([0.99, 0.9999, 0.999999, 1.0])
+    assert (at_temperature(sure, 3.0).diff() > 0).all()
+    assert at_temperature(torch.tensor([0.5]), 3.0).tolist() == [0.5]
 
 
 def test_some_subjects_are_whole_subjects_and_never_all() -> None:
@@ -108,7 +118,7 @@ def test_each_fold_is_calibrated_on_training_subjects_that_its_rehearsal_did_not
 ) -> None:
     trial, temperatures = opened(tmp_path, toy, *SMALL_MLP)
     assert all(value != 1.0 for variant in ("features", "fused") for value in temperatures[variant])
-    assert set(temperatures["mask"]) == set(temperatures["majority"]) == {1.0}
+    assert temperatures["mask"] == temperatures["majority"] == [], "nobody reads their probabilities"
     for head in trial.pending([trial.begin("fused")]):
         assert head.rehearsal is not None
         seen = set(trial.group[head.rehearsal.fold.train].tolist())
@@ -120,11 +130,61 @@ def test_each_fold_is_calibrated_on_training_subjects_that_its_rehearsal_did_not
 
 
 def test_calibration_can_be_left_out(tmp_path: Path, toy: ModuleType) -> None:
-    assert set(opened(tmp_path, toy, *SMALL_MLP, "evaluate.calibrate=false")[1]["fused"]) == {1.0}
+    assert opened(tmp_path, toy, *SMALL_MLP, "evaluate.calibrate=false")[1]["fused"] == []
 
 
 def test_a_learner_that_calibrates_itself_is_left_as_it_is(tmp_path: Path, toy: ModuleType) -> None:
-    assert set(opened(tmp_path, toy, "run.learner=prior")[1]["fused"]) == {1.0}
+    assert opened(tmp_path, toy, "run.learner=prior")[1]["fused"] == []
+
+
+def finished(folder: Path, toy: ModuleType, *assignments: str) -> Finished:
+    """A whole run on the toy dataset."""
+    chosen = {"dataset": "toyland", "extractors": ("toy",), "encoder": "hashing", "lexicon": "names"}
+    config = resolve(chosen=chosen, assignments=["evaluate.folds=3", *assignments])
+    return run(config, make_registry(toy), make_runtime(folder / "cache", seed=0), folder / "runs", [])
+
+
+@pytest.mark.parametrize("variant", ["fused", "text"])
+def test_the_saved_model_has_the_temperature_of_its_variants_folds(
+    tmp_path: Path, toy: ModuleType, variant: str
+) -> None:
+    done = finished(tmp_path, toy, *SMALL_MLP, f"evaluate.variants=['majority', '{variant}']")
+    row = done.metrics["targets"]["valence"]["variants"][variant]
+    assert row["temperature"] != 1.0
+    assert len(row["coverage"]) == 20
+    assert load(done.folder).heads["valence"].temperature == pytest.approx(row["temperature"])
+
+
+def test_a_model_trained_on_more_people_than_were_tested_is_not_calibrated(tmp_path: Path, toy: ModuleType) -> None:
+    done = finished(tmp_path, toy, *SMALL_MLP, "evaluate.train_subjects=3", "evaluate.variants=['features', 'fused']")
+    assert load(done.folder).heads["valence"].temperature == 1.0
+
+
+def test_a_temperature_twice_as_high_halves_the_logit() -> None:
+    probability = torch.tensor([0.9, 0.2])
+    assert logit(at_temperature(probability, 2.0)) == pytest.approx(logit(probability).numpy() / 2, rel=1e-5)
+
+
+def test_the_cues_of_rising_and_of_falling_pairs_are_told_apart(tmp_path: Path, toy: ModuleType) -> None:
+    trial, _ = opened(tmp_path, toy)
+    mask = trial.representations.whole.saliency.mask[trial.pairs.later]
+    told = cues_by_direction(trial.representations, trial.pairs)
+    rises = trial.pairs.label > 0.5
+    for column, name in enumerate(trial.representations.material.windows.names):
+        assert told[name]["rises"] == pytest.approx(float(mask[rises, column].float().mean()))
+        assert told[name]["falls"] == pytest.approx(float(mask[~rises, column].float().mean()))
+        assert told[name]["words"] == trial.representations.base.describe(name, 1)
+    assert any(abs(row["rises"] - row["falls"]) > 0.05 for row in told.values())
+    one_way = dataclasses.replace(trial.pairs, label=torch.ones_like(trial.pairs.label))
+    assert {row["falls"] for row in cues_by_direction(trial.representations, one_way).values()} == {None}
+
+
+def test_a_learner_that_gives_too_few_models_is_named(tmp_path: Path, toy: ModuleType) -> None:
+    chosen = {"dataset": "toyland", "extractors": ("toy",), "encoder": "hashing", "lexicon": "names"}
+    pipeline = Pipeline(resolve(chosen=chosen), make_registry(toy), make_runtime(tmp_path / "cache", seed=0))
+    pipeline.learner.component.fit_many = lambda problems: []
+    with pytest.raises(ContractError, match=r"learner 'prior' gave 0 models for 1 problems"):
+        pipeline.fit([make_problem()])
 
 
 def test_withholding_the_least_sure_predictions_shows_the_accuracy_of_the_rest() -> None:

@@ -132,3 +132,23 @@ def test_every_track_is_counted(tmp_path: Path, toy: ModuleType) -> None:
     list(pipeline.tracks_of(given))
     list(pipeline.tracks_of(given))
     assert (pipeline.stages["extract"].computed, pipeline.stages["extract"].stored) == (6, 6)
+
+
+def test_one_walk_that_is_left_does_not_end_another(tmp_path: Path, toy: ModuleType) -> None:
+    pipeline = made(tmp_path, toy, Meeting(guests=1, concurrent=True))
+    given = recordings(tmp_path, *["talk"] * 4)
+    first, second = pipeline.tracks_of(given), pipeline.tracks_of(given)
+    next(first), next(second)
+    first.close()
+    assert len(list(second)) == 3
+
+
+def test_sessions_that_share_a_file_extract_it_once_and_wait_for_no_other_process(
+    tmp_path: Path, toy: ModuleType
+) -> None:
+    pipeline = made(tmp_path, toy, Meeting(guests=1, concurrent=True))
+    (recording,) = recordings(tmp_path, "talk")
+    found = list(pipeline.tracks_of([recording] * 3))
+    assert [isinstance(tracks, list) for _, tracks in found] == [True] * 3
+    assert (pipeline.stages["extract"].computed, pipeline.stages["extract"].stored) == (1, 2)
+    assert pipeline.runtime.report.notes == []  # type: ignore[attr-defined]

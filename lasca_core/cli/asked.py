@@ -63,8 +63,12 @@ def tell_coverage(runtime: HostRuntime, coverage: Coverage, targets: Sequence[st
     """Say how often predictions as sure as asked for were right, on people the model was not trained on."""
     if least <= 0.5:
         return
-    for target in targets:
-        told = [row for row in coverage.get(target) or () if row["least_confidence"] >= least]
+    for target in (target for target in targets if target in coverage):
+        found = coverage[target]
+        if found is None:
+            runtime.report.note(f"{target}: how often predictions as sure as {least:g} are right was not tested")
+            continue
+        told = [row for row in found if row["least_confidence"] >= least]
         if not told:
             runtime.report.note(f"{target}: when the model was tested, hardly any prediction was as sure as {least:g}")
             continue

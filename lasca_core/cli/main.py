@@ -96,6 +96,8 @@ def lasca() -> None:
 def main() -> NoReturn:
     """Run the command line; exit code 2 for the user's mistakes, 1 for ours, 130 when interrupted."""
     settings = Settings()
+    if not sys.stdout.isatty() and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8")  # a file gets every lexicon's language, on Windows too
     sys.exit(_guarded(settings))
 
 

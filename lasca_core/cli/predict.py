@@ -123,6 +123,8 @@ def predict(
     """
     if as_json and as_csv:
         raise OptionError("--json and --csv: choose one of them")
+    if explain and as_csv:
+        raise OptionError("--csv has no room for --explain; use --json")
     if (model_path is None) == (zero_shot is None):
         raise OptionError(
             "give --model RUN (lasca run makes one) or --zero-shot valence,arousal, which needs none"

@@ -42,7 +42,7 @@ class _Tensors:
     """Moves a record's tensors to a device."""
 
     def to(self, device: torch.device | str) -> Any:
-        """A copy of this record with every tensor on ``device``."""
+        """This record with every tensor on ``device``: itself if they lie there, a copy otherwise."""
         import torch
 
         target = torch.device(device)
@@ -57,6 +57,8 @@ class _Tensors:
             for f in fields(self)  # type: ignore[arg-type]
             if isinstance(value := getattr(self, f.name), torch.Tensor)
         }
+        if all(value is getattr(self, name) for name, value in moved.items()):
+            return self
         return replace(self, **moved)  # type: ignore[type-var]
 
 

@@ -179,9 +179,10 @@ class EvaluateOptions(Options):
     control: str = Field("names", description="lexicon of the variants names and zero-shot-names")
     calibrate: bool = Field(
         True,
-        description="calibrate the probabilities of the variants features and fused, and of the saved model, by a "
-        "temperature: each fold is rehearsed without a fifth of its training subjects, on whom the temperature is "
-        "chosen. No direction changes. A learner that calibrates itself (prior) is left as it is",
+        description="calibrate the probabilities of the variants features and fused, and of the one that a model is "
+        "saved of, by a temperature: each fold is rehearsed without a fifth of its training subjects, on whom the "
+        "temperature is chosen. No direction changes. A learner that calibrates itself (prior) is left as it is, and "
+        "so is a saved model where train_subjects is set",
     )
     bootstrap: int = Field(
         2000, ge=0, le=100_000, description="resamples of subjects for the interval of fused - features; 0: no interval"

@@ -22,7 +22,7 @@ from lasca_core.steps.normalize import Statistics
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT = 2
+FORMAT = 3
 _STATISTICS = ("low", "high", "median", "reach")
 
 
@@ -122,6 +122,7 @@ def load(path: Path) -> SavedModel:
                 )
         lexicon = _lexicon_from_json(json.loads((folder / "lexicon.json").read_text(encoding="utf-8")))
         tensors = load_file(folder / "model.safetensors")
+        heads = {target: _head(tensors, target) for target in content["targets"]}
     except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, SafetensorError) as error:
         raise ModelError(
             f"{folder} is not a whole model ({type(error).__name__}: {error}); run `lasca run` again"
@@ -134,7 +135,7 @@ def load(path: Path) -> SavedModel:
     return SavedModel(
         variant=content["variant"],
         columns=tuple(content["columns"]),
-        heads={target: _head(tensors, target) for target in content["targets"]},
+        heads=heads,
         lexicon=lexicon,
         config=content["config"],
         components=tuple(content["components"]),

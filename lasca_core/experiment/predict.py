@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+_CANCELLED = 1e-3
+"""Share of its parts below which a sum says nothing of how they were scaled."""
 REASONS = 8
 """Reasons kept for each target of a window."""
 
@@ -154,8 +156,11 @@ def told_of(scene: Scene, target: str, told: Tensor, probability: Tensor) -> lis
     import torch
 
     logits = logit(probability)
-    total = told.sum(dim=1, keepdim=True)
-    shares = torch.where(total != 0, told / total, 0.0) * logits[:, None]
+    total = told.sum(dim=1)
+    clear = total.abs() > _CANCELLED * told.abs().sum(dim=1)  # where parts cancel, their sum tells no factor
+    factor = logits / torch.where(clear, total, 1.0)
+    usual = factor[clear].mean() if bool(clear.any()) else 1.0
+    shares = told * torch.where(clear, factor, usual)[:, None]
     sides = torch.where(told != 0, scene.change, 0.0).sign()
     names, lexicon = scene.blocks.windows.names, scene.lexicon
     return [

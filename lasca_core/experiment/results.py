@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 BASELINE = "features"
 """What language must be better than."""
-FOREMOST = ("fused", BASELINE)
-"""The variants whose probabilities a person reads: they are calibrated, and told by how sure they are."""
+KEPT = ("fused", BASELINE, "text", "mask")
+"""Variants that a model can be saved of: the first that was evaluated is."""
 _COVERAGES = tuple(step / 20 for step in range(1, 21))
 
 
@@ -41,9 +41,9 @@ class Outcome:
     probability: list[np.ndarray] = field(default_factory=list)
     temperature: list[float] = field(default_factory=list)
 
-    def add(self, fold: Fold, probability: np.ndarray, temperature: float = 1.0) -> None:
-        """Keep the predictions of one fold's test pairs, and the temperature they were calibrated with."""
-        self.temperature.append(temperature)
+    def add(self, fold: Fold, probability: np.ndarray, temperature: float | None = None) -> None:
+        """Keep the predictions of one fold's test pairs, and the temperature that calibrated them, if one did."""
+        self.temperature += [temperature] if temperature is not None else []
         self.seed.append(np.full(len(probability), fold.repetition))
         self.fold.append(np.full(len(probability), fold.number))
         self.pair.append(fold.test.cpu().numpy())
@@ -96,12 +96,22 @@ def _row(pipeline: Pipeline, outcome: Outcome, label: np.ndarray, cluster: np.nd
         "accuracy_interval": interval,
         "balanced_accuracy": _mean_of(metrics.balanced_accuracy, truth, probability, parts),
         "auc": None if outcome.variant == "majority" else _mean_of(metrics.auc, truth, probability, parts),
-        "temperature": float(np.exp(np.mean(np.log(outcome.temperature)))),
-        "coverage": coverage(truth, probability) if outcome.variant in FOREMOST else None,
+        "temperature": float(np.exp(np.mean(np.log(outcome.temperature)))) if outcome.temperature else 1.0,
+        "coverage": coverage(truth, probability) if outcome.variant in foremost(options.variants) else None,
         "abstains": outcome.abstains,
         "parameters": outcome.parameters,
         "seconds": outcome.seconds,
     }
+
+
+def kept(variants: Sequence[str]) -> str:
+    """The variant that a model is saved of."""
+    return next((name for name in KEPT if name in variants), BASELINE)
+
+
+def foremost(variants: Sequence[str]) -> set[str]:
+    """The variants whose probabilities a person reads: they are calibrated, and told by how sure they are."""
+    return {"fused", BASELINE, kept(variants)}
 
 
 def cues_by_direction(representations: Representations, pairs: Pairs) -> dict[str, dict[str, Any]]:

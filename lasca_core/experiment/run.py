@@ -20,6 +20,7 @@ from lasca_core.experiment.model import Head, SavedModel, save
 from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.experiment.ready import ready_extractors, with_ready_features
 from lasca_core.experiment.representations import Representations
+from lasca_core.experiment.results import kept as kept_variant
 from lasca_core.host.plugins import KINDS, Registry
 from lasca_core.host.runtime import HostRuntime, deterministic
 from lasca_core.steps.labels import standardize
@@ -144,7 +145,7 @@ def _learn(pipeline: Pipeline, material: Material, *, synthetic: bool) -> tuple[
     representations = Representations.of(pipeline, material)
     evaluation = evaluate(pipeline, material, representations)
     variants = pipeline.config.evaluate.variants
-    kept = next((name for name in ("fused", "features", "text", "mask") if name in variants), "features")
+    variant = kept_variant(variants)
     heads = {}
     lexicons = len({lexicon.checksum for lexicon in representations.lexicons})
     kept_words = representations
@@ -153,13 +154,15 @@ def _learn(pipeline: Pipeline, material: Material, *, synthetic: bool) -> tuple[
         kept_words = Representations(pipeline, material, base, [base] * len(representations.lexicons))
         told = f"{lexicons} lexicons speak of its sessions; the saved model is trained with {base.id} alone"
         pipeline.runtime.report.warn(f"the dataset was evaluated as {told}")
-    tested = {target: found["variants"].get(kept, {}) for target, found in evaluation.metrics["targets"].items()}
+    tested = {target: found["variants"].get(variant, {}) for target, found in evaluation.metrics["targets"].items()}
     for target, pairs in evaluation.pairs.items():
-        trained, columns = train_final(pipeline, material, kept_words, target, kept, pairs)
-        heads[target] = Head(trained.state(), columns, tested[target].get("temperature", 1.0))
+        trained, columns = train_final(pipeline, material, kept_words, target, variant, pairs)
+        # With few training subjects the tested models are not as sure as one that is trained on all.
+        alike = pipeline.config.evaluate.train_subjects is None
+        heads[target] = Head(trained.state(), columns, tested[target].get("temperature", 1.0) if alike else 1.0)
     evaluation.metrics["wording"] = _describe_wording(representations)
     model = SavedModel(
-        variant=kept,
+        variant=variant,
         columns=material.windows.names,
         heads=heads,
         lexicon=representations.base,

@@ -14,7 +14,7 @@ from lasca_core.contract.types import Block, Knowledge, Pairs, Problem
 from lasca_core.experiment.config import FusionOptions
 from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.experiment.representations import RECIPES, Recipe, Representations
-from lasca_core.experiment.results import FOREMOST, Outcome
+from lasca_core.experiment.results import Outcome, foremost
 from lasca_core.experiment.splits import Fold, some_subjects
 from lasca_core.steps.fusion import Columns, differences, fit_columns
 from lasca_core.steps.pairs import unlabelled_pairs
@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Work:
-    """A fold made ready for the learner: its ``problem``, the differences ``delta`` [P, D] of all pairs in their
-    ``layout``, the ``columns`` that were fitted on the training pairs, and the ``truth`` of the test pairs: their
-    labels, float32."""
+    """A fold made ready for the learner: its ``problem``; the test pairs' differences ``tested`` float32 [T, D], in the
+    columns that were fitted on the training pairs; and their labels ``truth`` float32 [T]."""
 
     fold: Fold
     problem: Problem
-    delta: Tensor
-    layout: tuple[Block, ...]
-    columns: Columns
+    tested: Tensor
     truth: Tensor
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return sum(part.numel() * part.element_size() for part in (self.problem.delta, self.tested))
 
 
 @dataclass(frozen=True)
@@ -127,14 +129,21 @@ class Trial:
 
     def _work(self, recipe: Recipe, delta: Tensor, layout: tuple[Block, ...], fold: Fold) -> Work:
         problem, columns = self.problem(recipe, delta, layout, fold)
-        return Work(fold, problem, delta, layout, columns, self.pairs.label[fold.test])
+        return Work(fold, problem, columns.apply(delta[fold.test], layout)[0], self.pairs.label[fold.test])
 
     def _calibrates(self, variant: str) -> bool:
         own = getattr(self.pipeline.learner.spec, "calibrated", False)
-        return self.pipeline.config.evaluate.calibrate and variant in FOREMOST and not own
+        return (
+            self.pipeline.config.evaluate.calibrate
+            and variant in foremost(self.pipeline.config.evaluate.variants)
+            and not own
+        )
 
     def _rehearsed(self, fold: Fold) -> Fold | None:
-        """The fold with a fifth of its training subjects to test on; None where too few would be left to train on."""
+        """The fold with a fifth of its training subjects to test on; None where too few would be left to train on.
+
+        With ``normalize.strategy = global`` their windows still count for the range of the features.
+        """
         generator = self.pipeline.runtime.generator("rehearsal", fold.repetition, fold.number)
         held = some_subjects(self.group[fold.train], 0.2, generator)
         train, test = fold.train[~held], fold.train[held]

@@ -14,6 +14,7 @@ import secrets
 import sqlite3
 import threading
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -102,6 +103,7 @@ class Store:
         self.root = root
         self._report = report
         self._database = _Database(root / "index.sqlite", report)
+        self._in_this_process: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def track(self, key: str, compute: Callable[[], Track]) -> tuple[Track, bool]:
         """The track stored at ``key``, or ``compute()`` stored there; and whether it was found.
@@ -112,7 +114,7 @@ class Store:
         if (found := self._read_track(path)) is not None:
             return found, True
         lock = path.with_suffix(".lock")
-        with locked(lock, self._report, "finish the same track"):
+        with self._in_this_process[key], locked(lock, self._report, "finish the same track"):
             try:
                 if (found := self._read_track(path)) is not None:
                     return found, True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SURE = 1e-6
+_SURE = 1e-7
 """Probabilities are taken to be at least so far from 0 and 1: a logit must be finite."""
 LIMITS = (0.2, 20.0)
 """Temperatures that are chosen from: beyond them a validation set says no more than "far too cautious" or "knows
@@ -19,15 +19,21 @@ not turn a fair model into a sure or a mute one."""
 
 
 def at_temperature(probability: Tensor, temperature: float) -> Tensor:
-    """``probability`` float32 [P] with its logits divided by ``temperature``; the direction stays the same."""
+    """``probability`` float32 [P] with its logits divided by ``temperature``; no direction changes sides."""
     if temperature == 1.0:
         return probability
-    return (logit(probability) / temperature).sigmoid()
+    return (_logit(probability) / temperature).sigmoid().to(probability)
 
 
 def logit(probability: Tensor) -> Tensor:
     """The logits [P] of ``probability``, finite also for 0 and 1."""
-    return probability.double().clamp(_SURE, 1 - _SURE).logit().to(probability.dtype)
+    return _logit(probability).to(probability)
+
+
+def _logit(probability: Tensor) -> Tensor:
+    """In float64, which Metal does not have: there on the CPU."""
+    wide = probability.cpu() if probability.device.type == "mps" else probability
+    return wide.double().clamp(_SURE, 1 - _SURE).logit()
 
 
 def fit_temperature(probability: Tensor, label: Tensor) -> float:
@@ -36,7 +42,8 @@ def fit_temperature(probability: Tensor, label: Tensor) -> float:
     ``probability`` and ``label`` [P]. Minimised is the log loss of all pairs plus the penalty of a normal prior on the
     temperature's logarithm, by bisection of the slope.
     """
-    logits, truth = logit(probability).double(), label.double()
+    logits = _logit(probability)
+    truth = label.to(logits.device).double()
 
     def slope(inverse: float) -> float:
         """Of what is minimised, along the logarithm of 1 / temperature."""
