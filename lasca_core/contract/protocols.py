@@ -106,6 +106,9 @@ class Extractor(Protocol):
     """Optional, False where it is not stated. Whether each row describes a stretch of time as a whole and is not to be
     averaged (statistics, such as openSMILE's functionals): a run then calls ``stream_windows`` instead of ``stream``.
     It may depend on the options."""
+    threads: int | None
+    """Optional, None where it is not stated: how many of torch's CPU threads suit it, where sharing its work among all
+    costs more than it gains."""
     live_options: Mapping[str, Any]
     """Optional, empty where it is not stated. Options with which it can be used live, as they are written after -o,
     where those that are set need the whole recording before the first part (a threshold below its loudest moment). It

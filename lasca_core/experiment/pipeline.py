@@ -287,15 +287,16 @@ class Pipeline:
 
         def compute() -> Track:
             nonlocal progressed
-            component, parts = built.component, []
-            for part in component.stream(opened) if grid is None else component.stream_windows(opened, grid.spans):
-                if abandoned is not None and abandoned.is_set():
-                    raise _Abandoned
-                parts.append(part)
-                if task is not None and opened.duration > 0 and len(part):
-                    share = min(1.0, float(part.times[-1]) / opened.duration)
-                    task.advance(max(0.0, share - progressed))
-                    progressed = max(progressed, share)
+            component, parts, threads = built.component, [], getattr(built.component, "threads", None)
+            with nullcontext() if threads is None else torch_threads(threads):
+                for part in component.stream(opened) if grid is None else component.stream_windows(opened, grid.spans):
+                    if abandoned is not None and abandoned.is_set():
+                        raise _Abandoned
+                    parts.append(part)
+                    if task is not None and opened.duration > 0 and len(part):
+                        share = min(1.0, float(part.times[-1]) / opened.duration)
+                        task.advance(max(0.0, share - progressed))
+                        progressed = max(progressed, share)
             if not parts:
                 lacking = "yields no feature" if grid is None else grid.lacking
                 raise MediaError(opened.path, f"is too short for the extractor {built.spec.name!r}: it {lacking}")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from lasca_core.contract.errors import LexiconError
@@ -143,9 +141,9 @@ def _shorten(
 ) -> list[tuple[Cue, ...]]:
     """As many of each row's first cues as fit, in the lexicon's order; all of them are known not to fit.
 
-    The tokens of the parts add up to about those of the sentence. That gives a first guess, and from there each row
-    gains or loses one cue after the other until one more would be too many. Where the lexicon has combinations, more
-    cues can have fewer tokens: then larger numbers whose parts should fit are tried besides.
+    The tokens of the phrases add up to about those of the sentence. That says how many cues should fit, and from there
+    each row gains or loses one after the other until one more would be too many. Combinations, with which more cues can
+    have fewer tokens, are in the sum.
     """
     place = {name: position for position, name in enumerate(spoken)}
     cost = _Cost(ranked, lexicon, count_tokens)
@@ -153,33 +151,27 @@ def _shorten(
     def first(row: int, size: int) -> tuple[Cue, ...]:
         return tuple(sorted(ranked[row][:size], key=lambda cue: place[cue[0]]))
 
-    def fitting(sizes: Mapping[int, int]) -> set[int]:
-        """Which of these rows fit with so many cues."""
-        texts = {row: _sentence(lexicon, first(row, size)) for row, size in sizes.items()}
-        distinct = list(dict.fromkeys(texts.values()))
-        tokens = dict(zip(distinct, count_tokens(distinct), strict=True))
-        return {row for row, text in texts.items() if tokens[text] <= max_tokens}
+    def guessed(row: int) -> int:
+        """How many cues should fit: at least one, and not all."""
+        sizes = range(len(ranked[row]) - 1, 1, -1)
+        return next((size for size in sizes if cost.of(first(row, size)) <= max_tokens), 1)
 
     fits = [0] * len(ranked)
     exceeds = [len(row) for row in ranked]
-    guess = [cost.guess(cues, max_tokens) for cues in ranked]
+    guess = [guessed(row) for row in range(len(ranked))]
     open_rows = [row for row in range(len(ranked)) if exceeds[row] > 1]
     while open_rows:
-        fit = fitting({row: guess[row] for row in open_rows})
-        for row in open_rows:
-            bound = fits if row in fit else exceeds
-            bound[row] = guess[row]
-            guess[row] += 1 if row in fit else -1
+        texts = [_sentence(lexicon, first(row, guess[row])) for row in open_rows]
+        distinct = list(dict.fromkeys(texts))
+        tokens = dict(zip(distinct, count_tokens(distinct), strict=True))
+        for row, text in zip(open_rows, texts, strict=True):
+            if tokens[text] > max_tokens:
+                exceeds[row] = guess[row]
+                guess[row] -= 1
+            else:
+                fits[row] = guess[row]
+                guess[row] += 1
         open_rows = [row for row in open_rows if exceeds[row] - fits[row] > 1]
-    if lexicon.combinations:
-        larger = {
-            row: [size for size in range(len(cues) - 1, fits[row], -1) if cost.of(first(row, size)) <= max_tokens]
-            for row, cues in enumerate(ranked)
-        }
-        while tried := {row: sizes.pop(0) for row, sizes in larger.items() if sizes}:
-            for row in fitting(tried):
-                fits[row] = tried[row]
-                larger[row] = []
     for cues, size in zip(ranked, fits, strict=True):
         if size == 0:
             alone = f"the entry of {cues[0][0]!r}" if cues else "the sentence for windows where nothing is salient"
@@ -197,20 +189,15 @@ class _Cost:
         self._lexicon = lexicon
         used = {cue for cues in ranked for cue in cues}
         phrases = sorted({lexicon.describe(*cue) for cue in used} | {item.text for item in lexicon.combinations})
-        frame = lexicon.template.format(cues="")
-        special, self._frame, *counts = count_tokens(["", frame, *(text + lexicon.separator for text in phrases)])
+        frame, separator = lexicon.template.format(cues=""), lexicon.separator
+        special, framed, last, *counts = count_tokens(["", frame, separator, *(text + separator for text in phrases)])
+        self._frame = framed - (last - special)  # no separator follows the last phrase
         self._tokens = {phrase: count - special for phrase, count in zip(phrases, counts, strict=True)}
 
     def of(self, cues: Sequence[Cue]) -> int:
         """The tokens of the sentence for ``cues``, in the lexicon's order."""
         names, states = zip(*cues, strict=True)
         return self._frame + sum(self._tokens[phrase] for phrase in self._lexicon.phrases(names, states))
-
-    def guess(self, cues: Sequence[Cue], max_tokens: int) -> int:
-        """How many of the first ``cues`` fit if each is spoken by itself: at least one, and not all."""
-        counts = (self._tokens[self._lexicon.describe(*cue)] for cue in cues)
-        total = list(accumulate(counts, initial=self._frame))
-        return max(1, min(bisect_right(total, max_tokens) - 1, len(cues) - 1))
 
 
 def _joined(

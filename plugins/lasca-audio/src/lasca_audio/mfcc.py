@@ -60,6 +60,7 @@ class Mfcc(Component):
         self.names: tuple[str, ...] = tuple(f"mfcc_{index}" for index in range(options.n_mfcc))
         self.signed: frozenset[str] = frozenset(self.names)
         self.resolution: dict[str, float] = _resolution(self.names, options.n_mels)
+        self.threads = 1  # a chunk is a hundredth of a second of work
         self.live_options: dict[str, str] = {} if options.top_db is None else {"top_db": "none"}
         self._spectrum: Spectrum | None = None
 

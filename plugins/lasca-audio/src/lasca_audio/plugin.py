@@ -34,4 +34,5 @@ def lasca_register_benchmarks() -> Iterator[BenchmarkSpec]:
         reference="librosa.feature.mfcc",
         needs=("librosa",),
         goals=(Goal("ratio", 2),),
+        threads=1,
     )

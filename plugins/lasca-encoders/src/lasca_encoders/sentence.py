@@ -61,7 +61,8 @@ class _Encoder(Component, ABC):
 
         Reads the tokenizer alone: neither the model nor the library that runs it is loaded.
         """
-        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts))]
+        encode = getattr(self._tokenizer, "encode_batch_fast", self._tokenizer.encode_batch)  # without offsets
+        return [len(encoding.ids) for encoding in encode(list(texts))]
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """float32 [N, dim] on the runtime's device; pooled and normalised as the model's own pipeline says."""
