@@ -14,27 +14,25 @@ from sklearn.utils.estimator_checks import check_estimator
 from lasca_core.api import LexiconError, OptionError
 from lasca_core.interface.estimators import PreferenceClassifier, SalientWords
 
-ROUNDING = {
-    "check_methods_subset_invariance": "float32 products of few and of many rows differ by a millionth",
-    "check_methods_sample_order_invariance": "float32 products of few and of many rows differ by a millionth",
-}
+ROUNDING = "check_methods_subset_invariance"
+"""What the float32 products of a network fail: those of few and of many rows differ by a millionth."""
 
 
 @pytest.mark.parametrize(
-    "estimator",
+    ("estimator", "fails"),
     [
-        PreferenceClassifier("logistic"),
-        pytest.param(PreferenceClassifier("mlp", options={"max_iter": 20}), marks=pytest.mark.slow),
-        pytest.param(PreferenceClassifier("prior"), marks=pytest.mark.slow),
-        pytest.param(SalientWords(offline=True), marks=pytest.mark.slow),
+        (PreferenceClassifier("logistic"), set()),
+        pytest.param(PreferenceClassifier("mlp", options={"max_iter": 20}), {ROUNDING}, marks=pytest.mark.slow),
+        pytest.param(PreferenceClassifier("prior"), set(), marks=pytest.mark.slow),
+        pytest.param(SalientWords(offline=True), set(), marks=pytest.mark.slow),
     ],
     ids=["logistic", "mlp", "prior", "words"],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_the_estimators_keep_scikit_learns_promises(estimator: object) -> None:
+def test_the_estimators_keep_scikit_learns_promises(estimator: object, fails: set[str]) -> None:
     results = check_estimator(estimator, on_fail=None)
     failed = {row["check_name"]: str(row["exception"]) for row in results if row["status"] == "failed"}
-    assert {name: why for name, why in failed.items() if name not in ROUNDING} == {}
+    assert set(failed) == fails, failed
     assert sum(row["status"] == "passed" for row in results) > 40
 
 
@@ -126,3 +124,10 @@ def test_an_unknown_learner_or_option_is_one_clear_sentence() -> None:
         PreferenceClassifier("forest").fit(delta, way)
     with pytest.raises(OptionError, match="trees"):
         PreferenceClassifier("mlp", options={"trees": 3}).fit(delta, way)
+
+
+def test_an_option_may_come_from_an_array_of_numpy() -> None:
+    delta, way, _ = pairs()
+    fitted = PreferenceClassifier("mlp", options={"hidden": [np.int64(4)], "max_iter": np.int64(5)}).fit(delta, way)
+    same = PreferenceClassifier("mlp", options={"hidden": [4], "max_iter": 5}).fit(delta, way)
+    np.testing.assert_array_equal(fitted.predict_proba(delta), same.predict_proba(delta))

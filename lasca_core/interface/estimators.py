@@ -11,8 +11,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from lasca_core.interface.pipeline import assignment
 from lasca_core.interface.session import Session
+from lasca_core.interface.values import assignment, plain
 
 if TYPE_CHECKING:
     from lasca_core.contract.lexicon import Lexicon
@@ -240,10 +240,11 @@ class PreferenceClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             )
         if len(self.classes_) < 2:
             raise ValueError(f"PreferenceClassifier can't train when only one class is present: {self.classes_[0]!r}")
+        options = {name: plain(name, value) for name, value in (self.options or {}).items()}
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         session = Session(self.device, quiet=True)
         runtime = session.runtime(seed)
-        built = build_component(session.registry, runtime, "learner", self.learner, dict(self.options or {}))
+        built = build_component(session.registry, runtime, "learner", self.learner, options)
         delta = torch.from_numpy(np.ascontiguousarray(X, dtype=np.float32)).to(runtime.device)
         self._layout = (Block("features", 0, delta.shape[1], tuple(f"x{place}" for place in range(delta.shape[1]))),)
         self._columns = fit_columns(delta, self._layout)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from lasca_core.contract.types import Recording
 from lasca_core.interface.prediction import Prediction
 from lasca_core.interface.session import Session
+from lasca_core.interface.values import names_of
 
 if TYPE_CHECKING:
     from lasca_core.experiment.model import SavedModel
     from lasca_core.experiment.pipeline import Pipeline
 
 
-@dataclass
+@dataclass(eq=False)
 class Model:
     """A model that was saved by a run. Its components stay loaded from one recording to the next."""
 
@@ -53,7 +54,7 @@ class Model:
         self,
         media: str | Path,
         *,
-        targets: Sequence[str] = (),
+        targets: str | Sequence[str] = (),
         window: float | None = None,
         hop: float | None = None,
         audio: str | Path | None = None,
@@ -62,8 +63,9 @@ class Model:
     ) -> Prediction:
         """Whether affect rises or falls in each window of a recording, and the cues behind it, as ``lasca predict``.
 
-        ``window`` and ``hop`` in seconds; as in training where they are None. ``explain`` adds what each feature and
-        each cue's words contribute, and needs captum.
+        ``targets``: one or several; all that it knows where none is given. ``window`` and ``hop`` in seconds; as in
+        training where they are None. ``explain`` adds what each feature and each cue's words contribute, and needs
+        captum.
         """
         from lasca_core.experiment.model import restore
         from lasca_core.experiment.predict import predict
@@ -72,11 +74,11 @@ class Model:
         if key not in self._open:
             overrides = {name: value for name, value in zip(("length", "hop"), key, strict=True) if value is not None}
             self._open[key] = restore(self.saved, self._session.registry, self._session.runtime(), overrides)
-        path = Path(media)
+        path, wanted = Path(media), names_of(targets)
         sound = Path(audio) if audio is not None else None
         recording = Recording(session=path.stem or str(path), subject="?", media=path, audio=sound, fps=fps)
-        windows = predict(self.saved, self._open[key], recording, tuple(targets), explain=explain)
-        return Prediction(path, tuple(targets) or self.targets, tuple(windows))
+        windows = predict(self.saved, self._open[key], recording, wanted, explain=explain)
+        return Prediction(path, wanted or self.targets, tuple(windows))
 
     def close(self) -> None:
         """Give back what the components hold."""
@@ -90,6 +92,10 @@ class Model:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without loaded components, which are found again: a model can be copied and sent to other processes."""
+        return {**vars(self), "_open": {}}
 
     def __repr__(self) -> str:
         return f"Model({str(self.path)!r}: {self.saved.variant} of {', '.join(self.targets)})"

@@ -19,7 +19,7 @@ _SHOWN = 12
 _CUES = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction(Tabular, Sequence["WindowPrediction"]):
     """The windows of one recording with what was predicted of each; ``abstains`` says of which targets nothing was
     told, and why."""

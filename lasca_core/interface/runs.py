@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _SCORES = ("accuracy", "accuracy_sd", "balanced_accuracy", "auc", "parameters", "seconds")
+_COMPARISON = {
+    "target": "string", "comparison": "string", "difference": "float64", "low": "float64", "high": "float64",
+    "confidence": "float64", "resamples": "int64", "subjects": "int64", "p": "float64", "p_corrected": "float64",
+    "least_p": "float64", "shown": "bool",
+}  # fmt: skip
+"""Columns of ``comparisons`` and their Arrow types: the same where there is nothing to compare."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class Report:
         return str(self.path)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run(Tabular):
     """What ``Pipeline.evaluate`` or ``lasca run`` found: ``record`` is its run.json, ``metrics`` its metrics.json."""
 
@@ -67,7 +74,8 @@ class Run(Tabular):
 
     @property
     def comparisons(self) -> pa.Table:
-        """One row for each comparison of two variants: difference, interval, corrected p-value, and the verdict."""
+        """One row for each comparison of two variants: difference, interval, corrected p-value, and the verdict. No row
+        where the run had ``evaluate.bootstrap=0``."""
         import pyarrow as pa
 
         rows = [
@@ -75,7 +83,8 @@ class Run(Tabular):
             for target, found in self.metrics["targets"].items()
             for name, row in found["comparisons"].items()
         ]
-        return pa.Table.from_pylist(rows)
+        schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _COMPARISON.items()])
+        return pa.Table.from_pylist(rows, schema)
 
     @property
     def predictions(self) -> pa.Table:
@@ -84,9 +93,10 @@ class Run(Tabular):
 
         return pq.read_table(self.folder / "predictions.parquet")
 
-    @property
+    @cached_property
     def model(self) -> Model:
-        """The model it saved, trained on all pairs."""
+        """The model it saved, trained on all pairs: one object, which keeps what it has loaded until it is closed, and
+        can be used on afterwards."""
         return _load(self.folder, self._session)
 
     def report(self, path: str | Path | None = None) -> Report:
@@ -106,6 +116,10 @@ class Run(Tabular):
         from lasca_core.report.source import read_run
 
         return list(write_figures(read_run(self.folder), Path(folder)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the model, which is loaded again: a run can be copied and sent to other processes."""
+        return {name: value for name, value in vars(self).items() if name != "model"}
 
     def _repr_html_(self) -> str:
         from lasca_core.experiment.results import sentence

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lasca_core.experiment.config import Config
@@ -25,6 +25,18 @@ class Session:
     offline: bool | None = None
     quiet: bool = False
     _open: dict[str, Pipeline] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """An explicit device is looked up now; ``auto`` is left for later, since asking imports torch."""
+        if self.device != "auto":
+            from lasca_core.host.runtime import resolve_device
+
+            resolve_device(self.device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is loaded, which is found again: whatever holds a session can be copied and pickled."""
+        state = {name: value for name, value in vars(self).items() if name != "registry"}
+        return {**state, "_open": {}}
 
     @cached_property
     def registry(self) -> Registry:
