@@ -86,7 +86,7 @@ def bench(
         given = {"--only": only, "--media": media, "--repeats": repeats, "--quick": quick, "--list": as_list}
         if wrong := next((name for name, value in given.items() if value), None):
             raise OptionError(f"{wrong} does not go with --hours, which takes the place of benchmarks")
-        _finish(_grow(settings, hours, device), output, as_json=as_json)
+        _finish(_grow(settings, hours, device), _path(output), as_json=as_json)
         return
 
     from lasca_core.bench.run import benchmarks, choose
@@ -96,18 +96,27 @@ def bench(
         _list(found, as_json=as_json)
         return
     chosen = choose(found, [name.strip() for name in (only or "").split(",") if name.strip()])
-    record = _measure(settings, chosen, media, device, rounds=repeats or (2 if quick else 5), quick=quick)
-    _finish(record, output, as_json=as_json)
+    path = _path(output)
+    record = _measure(settings, chosen, media, device, path, rounds=repeats or (2 if quick else 5), quick=quick)
+    _finish(record, path, as_json=as_json)
 
 
 def _measure(
-    settings: Settings, chosen: Sequence[Registered], media: Path | None, device: str, *, rounds: int, quick: bool
+    settings: Settings,
+    chosen: Sequence[Registered],
+    media: Path | None,
+    device: str,
+    path: Path,
+    *,
+    rounds: int,
+    quick: bool,
 ) -> Record:
+    """Run the chosen benchmarks; after each one ``path`` holds what was measured by then, for whoever is stopped."""
     from lasca_core.bench.data import Data
     from lasca_core.bench.record import Record, describe
     from lasca_core.bench.run import needed_versions, run
     from lasca_core.bench.timing import SETTLED_SECONDS
-    from lasca_core.experiment.artifacts import command_line
+    from lasca_core.experiment.artifacts import command_line, write_json
 
     runtime = settings.runtime(device)
     data = Data(settings.registry, runtime, media, quick)
@@ -121,6 +130,7 @@ def _measure(
         settled = 0.0 if quick else SETTLED_SECONDS
         for result in run(chosen, data, runtime, rounds=rounds, settled=settled, debug=settings.debug):
             results.append(result)
+            write_json(path, Record(about, tuple(results)).as_json())
             if result.status != "measured":
                 runtime.report.warn(f"{result.name}: {result.status}: {result.problem}")
     finally:
@@ -140,13 +150,17 @@ def _grow(settings: Settings, hours: str, device: str) -> Record:
     return Record(about, growth=tuple(measure(wanted, runtime)))
 
 
-def _finish(record: Record, output: Path | None, *, as_json: bool) -> None:
-    """Save and print. Raises ``BenchmarkFailedError`` if something went wrong, which is our mistake."""
+def _path(output: Path | None) -> Path:
+    """Where results are kept."""
     from datetime import datetime
 
+    return output or Path("runs") / f"bench-{datetime.now():%Y%m%d-%H%M%S}.json"
+
+
+def _finish(record: Record, path: Path, *, as_json: bool) -> None:
+    """Save and print. Raises ``BenchmarkFailedError`` if something went wrong, which is our mistake."""
     from lasca_core.experiment.artifacts import write_json
 
-    path = output or Path("runs") / f"bench-{datetime.now():%Y%m%d-%H%M%S}.json"
     write_json(path, record.as_json())
     if as_json:
         print_json(record.as_json())
