@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -55,19 +54,16 @@ class Mlp(Component):
                 self._say(held_by)
             return trained.weights
 
-        if self.runtime.device.type == "cpu":  # one network keeps a core busy: as many at a time as there are cores
-            with ThreadPoolExecutor(max(1, self.runtime.workers), thread_name_prefix="mlp") as pool:
-                weights = [found for (found,) in pool.map(work, ([index] for index in range(len(members))))]
-        else:
-            weights = in_stacks(
-                [bytes_needed(problem, self.options) for problem in members],
-                work,
-                device=self.runtime.device,
-                on_cpu=0,
-                at_once=self.options.at_once,
-                report=self.runtime.report,
-                option="mlp.at_once",
-            )
+        weights = in_stacks(
+            [bytes_needed(problem, self.options) for problem in members],
+            work,
+            device=self.runtime.device,
+            on_cpu=0,
+            at_once=self.options.at_once,
+            report=self.runtime.report,
+            option="mlp.at_once",
+            workers=self.runtime.workers,
+        )
         models: list[Model] = []
         for number, problem in enumerate(problems):
             own = range(number * self.options.ensemble, (number + 1) * self.options.ensemble)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -54,20 +55,26 @@ def in_stacks(
     at_once: int,
     report: Reporter,
     option: str,
+    workers: int = 1,
 ) -> list[_T]:
     """What ``work(positions)`` returns for each problem, in the problems' order.
 
     It is called for each of ``stacks``, whose size a CPU's caches limit (``on_cpu`` bytes) or a GPU's memory, with at
     most ``at_once`` positions, and with half as many where the device runs out of memory; ``option`` is named then.
+    On a CPU ``workers`` threads work on as many stacks at a time.
     """
     limits = (on_cpu, on_cpu) if device.type == "cpu" else (_MOST, _FREE)
     found: dict[int, _T] = {}
-    for stack in stacks(sizes, *limits):
 
-        def part(start: int, end: int, stack: list[int] = stack) -> None:
+    def run(stack: list[int]) -> None:
+        def part(start: int, end: int) -> None:
             found.update(zip(stack[start:end], work(stack[start:end]), strict=True))
 
         in_batches(len(stack), at_once, part, report=report, option=option)
+
+    with ThreadPoolExecutor(max(1, workers) if device.type == "cpu" else 1, thread_name_prefix="stack") as pool:
+        for _ in pool.map(run, stacks(sizes, *limits)):
+            pass  # what a stack raises is raised here
     return [found[index] for index in range(len(sizes))]
 
 
