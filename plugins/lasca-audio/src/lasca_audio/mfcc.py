@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from lasca_core.api import Runtime, Source
 
-_FRAMES_KEPT = 393_216
-"""Frames (65 minutes by default, 63 MB) whose levels are kept rather than read and computed twice."""
+_FRAMES_KEPT = 16_384
+"""Frames (under three minutes by default, 3 MB) whose levels are kept rather than read and computed twice."""
 _FRAMES_A_PART = 16_384
 """Frames of a part where nobody waits for the next one: a part costs as much time as the coefficients of thousands."""
 
