@@ -17,7 +17,6 @@ from lasca_face.letterbox import letterbox
 from lasca_face.options import BlendshapeOptions
 from lasca_face.pins import FACE_LANDMARKER, FACE_LANDMARKER_FILE
 from lasca_face.pose import head_pose, head_poses
-from lasca_face.precision import float32_products
 from lasca_face.torch_landmarker import TorchLandmarker
 from scipy.spatial.transform import Rotation
 
@@ -292,26 +291,6 @@ def test_an_operator_that_cannot_be_read_is_named(landmarker, monkeypatch):
     monkeypatch.delitem(tflite_graph._READERS, "PRELU")
     with pytest.raises(PluginError, match=r"operator PRELU .* use -o blendshape\.backend=mediapipe"):
         landmarker()
-
-
-@pytest.mark.parametrize("tensorfloat", [False, True])
-def test_tensorfloat_is_as_asked_inside_and_as_before_afterwards(tensorfloat):
-    def switches() -> tuple[bool, bool]:
-        return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-
-    def fail_inside() -> None:
-        with float32_products(torch.device("cuda"), tensorfloat=tensorfloat):
-            if hasattr(torch.backends.cudnn, "conv"):  # torch 2.9 and newer
-                assert torch.backends.cudnn.conv.fp32_precision == ("tf32" if tensorfloat else "ieee")
-                assert torch.backends.cuda.matmul.fp32_precision == ("tf32" if tensorfloat else "ieee")
-            else:
-                assert switches() == (tensorfloat, tensorfloat)
-            raise KeyboardInterrupt
-
-    before = switches()
-    with pytest.raises(KeyboardInterrupt):
-        fail_inside()
-    assert switches() == before == (True, False)  # torch's defaults
 
 
 # --- options ----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from lasca_core.api import float32_products
 from lasca_face.blazeface import FaceDetector
 from lasca_face.choose import Face
 from lasca_face.crops import Regions
@@ -20,7 +21,6 @@ from lasca_face.geometry import FaceGeometry
 from lasca_face.images import Images, OnItsWay, pack, to_device
 from lasca_face.mesh import BlendshapeModel, LandmarkModel
 from lasca_face.pose import head_poses
-from lasca_face.precision import float32_products
 
 if TYPE_CHECKING:
     from lasca_face.options import BlendshapeOptions
