@@ -159,7 +159,7 @@ def test_close_gives_the_model_back_and_the_next_use_loads_it_again(online, mini
     encoder.prepare()
     encoder.close()
     encoder.close()
-    assert not {"_model", "_tokenizer"} & set(vars(encoder))
+    assert not {"_model", "_counter"} & set(vars(encoder))
     assert encoder.count_tokens(["a smile"]) == [4]
 
 

@@ -14,11 +14,11 @@ import torch
 from lasca_core.api import Component, Weights, WeightsError, float32_products, in_batches
 from lasca_encoders.graph import OnnxModel, exported
 from lasca_encoders.hub import checksum, require_model, snapshot
+from lasca_encoders.lengths import TokenCounter
 from lasca_encoders.pins import MINILM, MPNET
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from tokenizers import Tokenizer
     from torch import Tensor
 
     from lasca_encoders.options import EncoderOptions, HubOptions, SentenceOptions
@@ -53,7 +53,7 @@ class _Encoder(Component, ABC):
 
     def close(self) -> None:
         """Give back the memory of the model and its tokenizer."""
-        for name in ("_model", "_graph", "_tokenizer"):
+        for name in ("_model", "_graph", "_counter"):
             self.__dict__.pop(name, None)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -61,8 +61,7 @@ class _Encoder(Component, ABC):
 
         Reads the tokenizer alone: neither the model nor the library that runs it is loaded.
         """
-        encode = getattr(self._tokenizer, "encode_batch_fast", self._tokenizer.encode_batch)  # without offsets
-        return [len(encoding.ids) for encoding in encode(list(texts))]
+        return self._counter(texts)
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """float32 [N, dim] on the runtime's device; pooled and normalised as the model's own pipeline says."""
@@ -89,13 +88,13 @@ class _Encoder(Component, ABC):
             return self._model.encode(texts, batch_size=len(texts), show_progress_bar=False, convert_to_tensor=True)
 
     @cached_property
-    def _tokenizer(self) -> Tokenizer:
+    def _counter(self) -> TokenCounter:
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_file(str(self.folder() / "tokenizer.json"))
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        return tokenizer
+        return TokenCounter(tokenizer)
 
     @cached_property
     def _model(self) -> SentenceTransformer:
