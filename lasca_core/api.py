@@ -82,7 +82,7 @@ if TYPE_CHECKING:
     from lasca_core.host.options import NoOptions, Options, how
     from lasca_core.host.precision import float32_products
     from lasca_core.steps.labels import build_trace
-    from lasca_core.steps.media import open_media
+    from lasca_core.steps.media import open_container, open_media
 
 _LAZY = {
     "Field": "pydantic",
@@ -92,6 +92,7 @@ _LAZY = {
     "in_batches": "lasca_core.host.batches",
     "float32_products": "lasca_core.host.precision",
     "build_trace": "lasca_core.steps.labels",
+    "open_container": "lasca_core.steps.media",
     "open_media": "lasca_core.steps.media",
 }
 
@@ -170,5 +171,6 @@ __all__ = [
     "hookimpl",
     "how",
     "in_batches",
+    "open_container",
     "open_media",
 ]

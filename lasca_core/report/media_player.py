@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from lasca_core.contract.errors import OptionError
+from lasca_core.steps.media import open_container
 
 if TYPE_CHECKING:
     from lasca_core.contract.types import Source
@@ -95,11 +96,9 @@ def player(source: Source, page: Path, way: Way | None = None) -> Player:
 
 def _examined(source: Source) -> tuple[str, float, str]:
     """The media type, the offset and, if browsers do not play it, the reason. Only headers are read."""
-    import av
-
     if source.path.is_dir():
         return "", 0.0, "it is a folder of images"
-    with av.open(str(source.path), metadata_errors="ignore") as opened:
+    with open_container(source.path) as opened:
         name = _container(opened.format.name, source.path)
         video = opened.streams.video[0] if source.has_video else None
         sound = opened.streams.audio[0] if opened.streams.audio else None

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from lasca_core.contract.errors import MediaError
 from lasca_core.steps.media.file import MediaFile
-from lasca_core.steps.media.files import IMAGE_SUFFIXES, media_files
+from lasca_core.steps.media.files import IMAGE_SUFFIXES, media_files, open_container
 from lasca_core.steps.media.folder import ImageFolder
 
 if TYPE_CHECKING:
     from lasca_core.contract.protocols import Runtime
     from lasca_core.contract.types import Source
 
-__all__ = ["IMAGE_SUFFIXES", "ImageFolder", "MediaFile", "media_files", "open_media"]
+__all__ = ["IMAGE_SUFFIXES", "ImageFolder", "MediaFile", "media_files", "open_container", "open_media"]
 
 
 def open_media(

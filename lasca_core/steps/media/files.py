@@ -26,7 +26,8 @@ def media_files(path: Path) -> list[Path]:
 
 
 def open_container(path: Path) -> av.container.InputContainer:
-    """The file at ``path``, opened by FFmpeg. Raises ``MediaError`` naming it if it is no media file."""
+    """The file at ``path``, opened by FFmpeg, for what its header tells; the caller closes it. Raises ``MediaError``
+    naming it if it is no media file."""
     import av
 
     if not path.exists():
@@ -34,7 +35,8 @@ def open_container(path: Path) -> av.container.InputContainer:
     if path.is_file() and path.stat().st_size == 0:
         raise MediaError(path, "is empty (0 bytes)")
     try:
-        container = av.open(f"file:{path}", metadata_errors="replace")  # "file:", or a colon would name a protocol
+        # "file:", or a colon would name a protocol
+        container = av.open(f"file:{path}", **_any_metadata(av.__version__))
     except PermissionError:
         raise MediaError(path, "cannot be read: permission denied") from None
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -44,6 +46,11 @@ def open_container(path: Path) -> av.container.InputContainer:
         container.close()
         raise MediaError(path, "is a text file, which FFmpeg would draw as a picture of a terminal")
     return container
+
+
+def _any_metadata(version: str) -> dict[str, str]:
+    """What makes ``av.open`` of PyAV's ``version`` accept metadata in any encoding; from 19 on it always does."""
+    return {"metadata_errors": "replace"} if int(version.partition(".")[0]) < 19 else {}
 
 
 def video_stream(container: av.container.InputContainer) -> Any:

@@ -322,7 +322,7 @@ def test_labels_without_a_video_or_with_a_broken_one_are_left_out(corpus: Path) 
     found, warnings, _ = read(corpus)
     assert len(found) == 5
     assert any("neither a video 'gone' nor a folder 'gone_right' of images; this session" in w for w in warnings)
-    assert any("broken.mp4: cannot be read as a video" in w and w.endswith("is left out") for w in warnings)
+    assert any("broken.mp4: is not a video, sound or image file" in w and w.endswith("is left out") for w in warnings)
 
 
 def test_a_session_that_is_in_both_parts_counts_once(corpus: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lasca_core.api import MediaError
+from lasca_core.api import MediaError, open_container
 
 _CONSTANT = 1e-3
 """Relative difference of the average and the base frame rate below which the rate counts as constant."""
@@ -34,7 +34,7 @@ def read_video(path: Path) -> Video:
     import av
 
     try:
-        with av.open(f"file:{path}", metadata_errors="replace") as container:
+        with open_container(path) as container:
             covers = av.stream.Disposition.attached_pic
             stream = next((stream for stream in container.streams.video if not stream.disposition & covers), None)
             if stream is None:
