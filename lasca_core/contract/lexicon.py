@@ -7,6 +7,7 @@ import json
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from lasca_core.contract.errors import LexiconError
@@ -151,8 +152,17 @@ class Lexicon:
 
     def describe(self, feature: str, state: int = 0) -> str:
         """What is said of one cue in the given state (see ``FORMS``)."""
-        forms = self.forms.get(feature, {})
-        return next((forms[form] for form in FORMS[state] if form in forms), self.entries[feature])
+        said = self._said.get((feature, state))
+        if said is None:
+            forms = self.forms.get(feature, {})
+            said = next((forms[form] for form in FORMS[state] if form in forms), self.entries[feature])
+            self._said[feature, state] = said
+        return said
+
+    @cached_property
+    def _said(self) -> dict[tuple[str, int], str]:
+        """What ``describe`` has found: a corpus asks it the same for every window."""
+        return {}
 
     def sentence(self, cues: Sequence[str], states: Sequence[int] = ()) -> str:
         """The sentence for ``cues``, which must be in the lexicon's order, each in its state (0 if none are given)."""

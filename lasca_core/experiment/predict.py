@@ -270,7 +270,14 @@ def rows_of(
     found: Mapping[str, Tensor],
     reasons: Mapping[str, list[tuple[Reason, ...]]] | None = None,
     explanations: Mapping[str, list[Explanation]] | None = None,
+    *,
+    only: Sequence[int] | None = None,
 ) -> list[WindowPrediction]:
+    """What is said of each window, or of those in the rows ``only``.
+
+    ``found`` maps a target to the probability of a rise in each of the scene's pairs [P]; ``reasons`` and
+    ``explanations`` map it to those of each pair.
+    """
     windows, words, lexicon = scene.blocks.windows, scene.blocks.wording, scene.lexicon
     pairs, before, grown = scene.pairs, scene.before.tolist(), scene.grown
     row_of = {window: row for row, window in enumerate(pairs.later.tolist())}
@@ -284,7 +291,7 @@ def rows_of(
         return {target: pairs[row_of[window]] for target, pairs in (listed or {}).items() if window in row_of}
 
     rows = []
-    for window in range(len(windows)):
+    for window in range(len(windows)) if only is None else only:
         valid = bool(windows.valid[window])
         known = salient[before[window]] if before[window] >= 0 else set()
         cues = [

@@ -92,6 +92,8 @@ def _number(digits: Tensor, base: int, start: Tensor | None = None) -> tuple[Ten
     import torch
 
     count = len(digits)
+    if count == 1:
+        return digits.new_zeros(1, dtype=torch.int64), digits.new_zeros(1, dtype=torch.int64)
     number = torch.zeros(count, dtype=torch.int64, device=digits.device) if start is None else start
     width = max(1, int((63 - math.log2(count + 1)) / math.log2(base + 1)))
     places = base ** torch.arange(width, dtype=torch.int64, device=digits.device)

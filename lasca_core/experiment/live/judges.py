@@ -83,7 +83,7 @@ class ModelJudge:
                 probability = scorer.model.predict(scorer.columns.apply(delta, layout)[0]).probability
                 told[target] = at_temperature(probability, scorer.temperature)
             explained = explain_pairs(scene, self._recipe, self._scorers) if self._explain else None
-        return rows_of(scene, told, explanations=explained)[-1]
+        return rows_of(scene, told, explanations=explained, only=[len(scene.before) - 1])[0]
 
 
 class WordsJudge:
@@ -145,7 +145,7 @@ class WordsJudge:
                 told[target] = model.predict(delta).probability
                 explained[target] = told_of(scene, target, delta * knowledge.weight, told[target])
         reasons = {target: [reasons_of(one) for one in several] for target, several in explained.items()}
-        return rows_of(scene, told, reasons, explained)[-1]
+        return rows_of(scene, told, reasons, explained, only=[len(scene.before) - 1])[0]
 
     def _usual_change(self, scene: Scene, found: Statistics) -> Tensor:
         """Root mean square of all changes so far, [1, F], on the scale of the normalised features.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from lasca_core.contract.lexicon import Lexicon
@@ -12,47 +12,56 @@ from lasca_core.contract.types import Saliency, Wording
 from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.experiment.representations import Blocks, Words
 from lasca_core.steps.fusion import weighted_words
-from lasca_core.steps.wording import _reduced as reduced
 from lasca_core.steps.wording import write
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _REMEMBERED = 4096
-"""Texts whose vectors, 6 MB of MiniLM's, and lengths are kept in memory; the store has all vectors."""
+"""Texts whose vectors (6 MB of MiniLM's) and lengths, and windows whose sentences, are kept in memory."""
 
+KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
 
-class _Memory(Generic[ValueT]):
-    """A function of texts that is asked only for those it was not asked for lately."""
+class _Memory(Generic[KeyT, ValueT]):
+    """What was computed lately, and for which key."""
 
-    def __init__(self, function: Callable[[Sequence[str]], Iterable[ValueT]]) -> None:
-        self._function = function
-        self._known: dict[str, ValueT] = {}
+    def __init__(self) -> None:
+        self._known: dict[KeyT, ValueT] = {}
 
-    def __call__(self, texts: Sequence[str]) -> list[ValueT]:
-        missing = [text for text in dict.fromkeys(texts) if text not in self._known]
+    def recall(self, keys: Sequence[KeyT], compute: Callable[[list[KeyT]], Iterable[ValueT]]) -> list[ValueT]:
+        """The value of each key; ``compute`` is asked, once, for those that are not known."""
+        missing = [key for key in dict.fromkeys(keys) if key not in self._known]
         if len(self._known) + len(missing) > _REMEMBERED:
             self._known.clear()
-            missing = list(dict.fromkeys(texts))
+            missing = list(dict.fromkeys(keys))
         if missing:
-            self._known.update(zip(missing, self._function(missing), strict=True))
-        return [self._known[text] for text in texts]
+            self._known.update(zip(missing, compute(missing), strict=True))
+        return [self._known[key] for key in keys]
+
+
+@dataclass(frozen=True)
+class _Said:
+    """One window's part of a ``Wording``."""
+
+    text: str
+    cues: tuple[str, ...]
+    states: tuple[int, ...]
+    dropped: int
 
 
 class Vocabulary:
-    """The words of one lexicon: the vectors of its descriptions, and those of the sentences that were said lately."""
+    """The words of one lexicon: the vectors of its descriptions, and the sentences said lately with theirs."""
 
     def __init__(self, pipeline: Pipeline, lexicon: Lexicon, names: Sequence[str]) -> None:
         self._pipeline = pipeline
         self.weighted = pipeline.config.fusion.wording == "weighted"
-        self.count_tokens: _Memory[int] = _Memory(pipeline.encoder.component.count_tokens)
-        self.vectors: _Memory[Tensor] = _Memory(lambda texts: pipeline.embed(texts).vectors)
         self._lexicon = lexicon
         self._names = names
-        self._order = lexicon.order(names)
-        self._reduced = cache(lambda name, state: reduced(lexicon, name, state))
+        self._vectors: _Memory[str, Tensor] = _Memory()
+        self._lengths: _Memory[str, int] = _Memory()
+        self._sentences: _Memory[bytes, _Said] = _Memory()
 
     def prepare(self, *, encoded: bool) -> None:
         """Load what writes a sentence, and if sentences are ``encoded``, what does that."""
@@ -69,30 +78,49 @@ class Vocabulary:
         raised, lowered = ([self._lexicon.describe(name, side) for name in self._names] for side in (above, below))
         return self._pipeline.embed(raised).vectors, self._pipeline.embed(lowered).vectors
 
-    def wording(self, saliency: Saliency, state: Tensor | None) -> Wording:
-        """``steps.wording.write`` for a few windows, whose way of numbering many takes longer than writing these.
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """The number of tokens of each text."""
+        return self._lengths.recall(texts, self._pipeline.encoder.component.count_tokens)
 
-        Sentences that are too long are left to it, which knows what to leave out.
-        """
+    def vectors(self, texts: Sequence[str]) -> Tensor:
+        """The vector of each text, [N, D]."""
         import torch
 
-        masks = saliency.mask.tolist()
-        states = [[0] * len(self._names)] * len(masks) if state is None else state.tolist()
-        said: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {}
-        index = []
-        for mask, sides in zip(masks, states, strict=True):
-            columns = [column for column in self._order if mask[column]]
-            cues = tuple(self._names[column] for column in columns)
-            sides_said = tuple(self._reduced(self._names[column], sides[column]) for column in columns)
-            text = self._lexicon.sentence(cues, sides_said)
-            said.setdefault(text, (cues, sides_said))
-            index.append(list(said).index(text))
-        limit: int = self._pipeline.encoder.component.max_tokens
-        if max(self.count_tokens(list(said))) > limit:
-            return write(saliency, self._names, self._lexicon, self.count_tokens, limit, state)
-        rows = torch.tensor(index, device=saliency.mask.device)
-        cues_of, states_of = zip(*said.values(), strict=True)
-        return Wording(tuple(said), cues_of, rows, torch.zeros_like(rows), states_of)
+        return torch.stack(self._vectors.recall(texts, lambda new: self._pipeline.embed(new).vectors))
+
+    def wording(self, saliency: Saliency, state: Tensor | None) -> Wording:
+        """``steps.wording.write`` for a few windows, most of which were written before: one that others are compared
+        with, or a face at rest."""
+        import torch
+
+        mask = saliency.mask
+        rank = saliency.score.masked_fill(~mask, -torch.inf).argsort(dim=1, descending=True, stable=True)
+        sides = torch.zeros_like(rank) if state is None else state * mask
+        decisive = torch.cat([mask, sides, rank], dim=1).cpu().numpy()  # all that a sentence depends on
+        keys = [row.tobytes() for row in decisive]
+
+        def write_those(new: list[bytes]) -> list[_Said]:
+            rows = [keys.index(key) for key in new]
+            return self._written(Saliency(mask[rows], saliency.score[rows]), None if state is None else state[rows])
+
+        said = self._sentences.recall(keys, write_those)
+        first = {one.text: one for one in reversed(said)}
+        place = {text: number for number, text in enumerate(first)}
+        return Wording(
+            texts=tuple(first),
+            cues=tuple(one.cues for one in first.values()),
+            index=torch.tensor([place[one.text] for one in said], device=mask.device),
+            dropped=torch.tensor([one.dropped for one in said], device=mask.device),
+            states=tuple(one.states for one in first.values()),
+        )
+
+    def _written(self, saliency: Saliency, state: Tensor | None) -> list[_Said]:
+        limit = self._pipeline.encoder.component.max_tokens
+        found = write(saliency, self._names, self._lexicon, self.count_tokens, limit, state)
+        return [
+            _Said(found.texts[text], found.cues[text], found.states[text], dropped)
+            for text, dropped in zip(found.index.tolist(), found.dropped.tolist(), strict=True)
+        ]
 
 
 @dataclass
@@ -109,10 +137,8 @@ class LiveBlocks(Blocks):
 
     def text(self, words: Words, repetition: int = 0) -> Tensor:
         """The words of each window as a vector."""
-        import torch
-
         if words != "own":
             return super().text(words, repetition)
         if self.vocabulary.weighted:
             return weighted_words(self.saliency, *self.vocabulary.descriptions, self.normalized.state)
-        return torch.stack(self.vocabulary.vectors(self.wording.texts))[self.wording.index]
+        return self.vocabulary.vectors(self.wording.texts)[self.wording.index]
