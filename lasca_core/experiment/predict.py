@@ -279,26 +279,27 @@ def rows_of(
     ``explanations`` map it to those of each pair.
     """
     windows, words, lexicon = scene.blocks.windows, scene.blocks.wording, scene.lexicon
-    pairs, before, grown = scene.pairs, scene.before.tolist(), scene.grown
+    pairs, before = scene.pairs, scene.before.tolist()
     row_of = {window: row for row, window in enumerate(pairs.later.tolist())}
     probabilities = {target: values.tolist() for target, values in found.items()}
     salient = [set(words.cues[text]) for text in words.index.tolist()]
     state_of = [dict(zip(words.cues[text], words.states[text], strict=True)) for text in words.index.tolist()]
-    scores = scene.blocks.saliency.score.cpu()
     column = {name: place for place, name in enumerate(windows.names)}
 
     def of_row(window: int, listed: Mapping[str, list[_T]] | None) -> dict[str, _T]:
         return {target: pairs[row_of[window]] for target, pairs in (listed or {}).items() if window in row_of}
 
+    chosen = list(range(len(windows)) if only is None else only)
+    scores, grown = scene.blocks.saliency.score[chosen].tolist(), scene.grown[chosen].tolist()
     rows = []
-    for window in range(len(windows)) if only is None else only:
+    for row, window in enumerate(chosen):
         valid = bool(windows.valid[window])
         known = salient[before[window]] if before[window] >= 0 else set()
         cues = [
             Cue(
                 feature=name,
-                score=float(scores[window, column[name]]),
-                growth=float(grown[window, column[name]]),
+                score=scores[row][column[name]],
+                growth=grown[row][column[name]],
                 words=lexicon.describe(name, state_of[window].get(name, 0)),
                 new=name not in known,
             )

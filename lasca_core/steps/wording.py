@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -155,8 +156,8 @@ def _shorten(
 
     def guessed(row: int) -> int:
         """How many cues should fit: at least one, and not all."""
-        sizes = range(len(ranked[row]) - 1, 1, -1)
-        return next((size for size in sizes if cost.of(first(row, size)) <= max_tokens), 1)
+        sizes = range(1, len(ranked[row]))
+        return max(1, bisect.bisect_right(sizes, max_tokens, key=lambda size: cost.of(first(row, size))))
 
     fits = [0] * len(ranked)
     exceeds = [len(row) for row in ranked]

@@ -6,9 +6,12 @@ import heapq
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lasca_core.steps.normalize import Statistics
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 _GRAIN = 1e-5
@@ -66,16 +69,14 @@ class RunningStep:
 
     def __init__(self) -> None:
         self._steps: Counter[float] = Counter()
-        self._last: Tensor | None = None
+        self._last: float | None = None
 
-    def add(self, times: Tensor) -> None:
-        """Count frames at ``times`` float64 [T], which ascend and come after all frames so far."""
-        import torch
-
+    def add(self, times: NDArray[np.float64]) -> None:
+        """Count frames at ``times`` [T], which ascend and come after all frames so far."""
         if len(times):
-            known = times if self._last is None else torch.cat([self._last, times])
-            self._steps.update((known.diff() / _GRAIN).round().tolist())
-            self._last = times[-1:]
+            known = times if self._last is None else np.concatenate([[self._last], times])
+            self._steps.update((np.diff(known) / _GRAIN).round().tolist())
+            self._last = float(times[-1])
 
     @property
     def median(self) -> float | None:

@@ -36,7 +36,7 @@ def open_container(path: Path) -> av.container.InputContainer:
         raise MediaError(path, "is empty (0 bytes)")
     try:
         # "file:", or a colon would name a protocol
-        container = av.open(f"file:{path}", **_any_metadata(av.__version__))
+        container: av.container.InputContainer = av.open(f"file:{path}", **_any_metadata(av.__version__))
     except PermissionError:
         raise MediaError(path, "cannot be read: permission denied") from None
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -48,7 +48,7 @@ def open_container(path: Path) -> av.container.InputContainer:
     return container
 
 
-def _any_metadata(version: str) -> dict[str, str]:
+def _any_metadata(version: str) -> dict[str, Any]:
     """What makes ``av.open`` of PyAV's ``version`` accept metadata in any encoding; from 19 on it always does."""
     return {"metadata_errors": "replace"} if int(version.partition(".")[0]) < 19 else {}
 
