@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -42,8 +43,8 @@ class _WindowBenchmark(Benchmark):
         }
         self._passes = 0
         self._model = load(self.data.model("llm"))
-        self._pass = self._fed(self.data.silent)
-        self._chosen = self._that_count(list(self._pass))
+        self._feed(self.data.silent)
+        self._chosen = self._that_count(list(self._predictions()))
         self._begin()
         kind = "a text that is new" if self.fresh else "a text that is stored"
         self.work = f"a window with {kind}, {self.data.media_origin}"
@@ -60,12 +61,20 @@ class _WindowBenchmark(Benchmark):
         """Get to the next window that counts."""
         if self._done > self._chosen[-1]:
             self._begin()
-        while self._done not in self._chosen:
-            self._next()
+        for parts in self._parts_to_come:
+            self._parts = parts
+            if self._done in self._chosen:
+                return
+            self.ours()
 
     def ours(self) -> WindowPrediction:
-        """The next window's prediction."""
-        return self._next()
+        """The next window's prediction, from the features that it lacked."""
+        found: list[WindowPrediction] = []
+        for name, part in self._parts:
+            found += self._predictor.push(name, part)
+        self._done += 1
+        (window,) = found
+        return window
 
     def compare(self, ours: WindowPrediction, reference: None) -> Agreement:
         """What is said of a window live and, of the recording cut off at its end, offline."""
@@ -92,39 +101,37 @@ class _WindowBenchmark(Benchmark):
         runtime = self.data.silent
         if self.fresh:
             runtime = replace(runtime, cache=self.data.empty_cache(f"{type(self).__name__}-{self._passes}"))
-        self._pass = self._fed(runtime)
-        self._done = 0
+        self._feed(runtime)
 
-    def _next(self) -> WindowPrediction:
-        found = next(self._pass)
-        self._done += 1
-        return found
-
-    def _fed(self, runtime: HostRuntime) -> Iterator[WindowPrediction]:
-        """The predictions of all windows, each when it is asked for."""
+    def _feed(self, runtime: HostRuntime) -> None:
+        """Make ready what predicts the windows, and the features that each of them lacks."""
         self.close()
         self._pipeline = restore(self._model, self.data.registry, runtime, {"hop": HOP})
         self._pipeline.encoder.component.prepare()
-        predictor = LivePredictor.of_model(self._model, self._pipeline)
-        predictor.prepare()
-        return _windows(predictor, self._tracks, self._pipeline.config.windows.length)
+        self._predictor = LivePredictor.of_model(self._model, self._pipeline)
+        self._predictor.prepare()
+        self._parts_to_come = _parts(self._tracks, self._pipeline.config.windows.length)
+        self._done = 0
+
+    def _predictions(self) -> Iterator[WindowPrediction]:
+        """Those of all windows."""
+        for parts in self._parts_to_come:
+            self._parts = parts
+            yield self.ours()
 
 
-def _windows(predictor: LivePredictor, tracks: dict[str, Track], length: float) -> Iterator[WindowPrediction]:
-    """Feed the tracks in parts that end with the first row beyond a window, which completes it."""
+def _parts(tracks: dict[str, Track], length: float) -> Iterator[list[tuple[str, Track]]]:
+    """The tracks in parts that end with the first row beyond a window, which completes it."""
     given = dict.fromkeys(tracks, 0)
-    number = 0
-    while True:
-        end = number * HOP + length
-        rows: list[WindowPrediction] = []
+    for number in itertools.count():
+        parts = []
         for name, track in tracks.items():
-            until = _rows_until(track, end) + 1
+            until = _rows_until(track, number * HOP + length) + 1
             if until > len(track):
                 return
-            rows += predictor.push(name, _slice(track, given[name], until))
+            parts.append((name, _slice(track, given[name], until)))
             given[name] = until
-        yield from rows
-        number += 1
+        yield parts
 
 
 def _rows_until(track: Track, moment: float) -> int:

@@ -152,17 +152,33 @@ class Lexicon:
 
     def describe(self, feature: str, state: int = 0) -> str:
         """What is said of one cue in the given state (see ``FORMS``)."""
-        said = self._said.get((feature, state))
-        if said is None:
-            forms = self.forms.get(feature, {})
-            said = next((forms[form] for form in FORMS[state] if form in forms), self.entries[feature])
-            self._said[feature, state] = said
-        return said
+        return self._said[feature][state]
+
+    def plainest(self, feature: str, state: int) -> int:
+        """The state nearest 0, on the same side, in which the same is said of the cue as in ``state``."""
+        said = self._said[feature]
+        return next(other for other in ((0, 1, 2) if state >= 0 else (-1, -2)) if said[other] == said[state])
 
     @cached_property
-    def _said(self) -> dict[tuple[str, int], str]:
-        """What ``describe`` has found: a corpus asks it the same for every window."""
-        return {}
+    def _combined(self) -> list[tuple[frozenset[str], list[str], str]]:
+        """The features of each combination, as a set and in the lexicon's order, and its text."""
+        rank = {name: position for position, name in enumerate(self.entries)}
+        return [
+            (item.features, sorted(item.features, key=rank.__getitem__), item.text)
+            for item in self.combinations
+            if item.features <= rank.keys()
+        ]
+
+    @cached_property
+    def _said(self) -> dict[str, dict[int, str]]:
+        """What is said of each feature in each state: every window asks for it."""
+        return {
+            feature: {
+                state: next((forms[form] for form in wanted if form in forms), entry) for state, wanted in FORMS.items()
+            }
+            for feature, entry in self.entries.items()
+            for forms in (self.forms.get(feature, {}),)
+        }
 
     def sentence(self, cues: Sequence[str], states: Sequence[int] = ()) -> str:
         """The sentence for ``cues``, which must be in the lexicon's order, each in its state (0 if none are given)."""
@@ -176,10 +192,9 @@ class Lexicon:
         open_cues = {name for name, value in state.items() if value >= 0}
         instead: dict[str, str] = {}
         silent: set[str] = set()
-        for item in self.combinations:
-            if item.features <= open_cues:
-                open_cues -= item.features
-                first, *others = (name for name in state if name in item.features)
-                instead[first] = item.text
+        for features, (first, *others), text in self._combined:
+            if features <= open_cues:
+                open_cues -= features
+                instead[first] = text
                 silent.update(others)
         return [instead.get(name) or self.describe(name, value) for name, value in state.items() if name not in silent]

@@ -394,11 +394,10 @@ class Pipeline:
         import torch
 
         with self.stage("saliency"):
-            scopes = (
-                [list(range(len(windows.names)))]
-                if self.config.saliency.scope == "joint"
-                else self._modalities(windows.names)
-            )
+            if self.config.saliency.scope == "joint":
+                found: Saliency = self.saliency.component.select(normalized.salience)
+                return Saliency(found.mask & windows.valid[:, None], found.score)
+            scopes = self._modalities(windows.names)
             parts = [self.saliency.component.select(normalized.salience[:, columns]) for columns in scopes]
             place = torch.tensor(
                 [column for columns in scopes for column in columns], device=windows.values.device

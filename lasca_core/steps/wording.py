@@ -75,11 +75,11 @@ def _codes(mask: Tensor, state: Tensor | None, spoken: Sequence[str], lexicon: L
     """uint8 [W, F]: the state of each cue, reduced to one for which the lexicon has words of their own."""
     import torch
 
-    codes = torch.full_like(mask, _SHIFT, dtype=torch.uint8)
-    if state is not None:
-        for value in FORMS:
-            reduced = codes.new_tensor([_reduced(lexicon, name, value) + _SHIFT for name in spoken])
-            codes = torch.where(state == value, reduced, codes)
+    if state is None:
+        return torch.where(mask, _SHIFT, _SILENT).to(torch.uint8)
+    states = range(-max(FORMS), max(FORMS) + 1)
+    code_of = [[lexicon.plainest(name, value) + _SHIFT for name in spoken] for value in states]
+    codes = torch.tensor(code_of, dtype=torch.uint8, device=mask.device).gather(0, state.long() - states[0])
     return codes.masked_fill(~mask, _SILENT)
 
 
@@ -108,12 +108,6 @@ def _number(digits: Tensor, base: int, start: Tensor | None = None) -> tuple[Ten
     first = rows.new_full((found,), count).scatter_reduce(0, number, rows, "amin")
     first, by_first = first.sort()
     return by_first.argsort()[number], first
-
-
-def _reduced(lexicon: Lexicon, name: str, state: int) -> int:
-    """The state nearest 0, on the same side, in which the same is said."""
-    same = (0, 1, 2) if state >= 0 else (-1, -2)
-    return next(other for other in same if lexicon.describe(name, other) == lexicon.describe(name, state))
 
 
 def _sentence(lexicon: Lexicon, cues: Sequence[Cue]) -> str:
