@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.metadata
 import itertools
 import re
 import types
@@ -354,7 +354,7 @@ def test_a_record_is_the_same_after_saving_and_says_where_it_was_measured(tmp_pa
     assert again.results == saved.results
     assert again.as_json() == saved.as_json()
     assert again.about["command"] == ["lasca", "bench", "--media", "talk.mp4"], "no folder is published"
-    assert again.about["versions"]["torch"] == torch.__version__
+    assert again.about["versions"]["torch"] == importlib.metadata.version("torch")
     assert again.about["threads"]["torch"] == torch.get_num_threads()
 
 

@@ -99,11 +99,16 @@ class Samples(_Tensors):
 class Source(Protocol):
     """An opened recording, as an extractor reads it. Every iteration decodes anew, in constant memory."""
 
-    path: Path
-    has_video: bool
-    has_audio: bool
-    duration: float
-    """Seconds, as the container states it; 0 if it does not."""
+    @property
+    def path(self) -> Path: ...
+    @property
+    def has_video(self) -> bool: ...
+    @property
+    def has_audio(self) -> bool: ...
+    @property
+    def duration(self) -> float:
+        """Seconds, as the container states it; 0 if it does not."""
+        ...
 
     def frames(self, batch: int = 32, fps: float | None = None) -> Iterator[Frames]:
         """Video in batches of at most ``batch`` frames of one size; with ``fps``, only the frames nearest that rate.

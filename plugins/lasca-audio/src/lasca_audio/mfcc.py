@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +62,7 @@ class Mfcc(Component):
         self.names: tuple[str, ...] = tuple(f"mfcc_{index}" for index in range(options.n_mfcc))
         self.signed: frozenset[str] = frozenset(self.names)
         self.resolution: dict[str, float] = _resolution(self.names, options.n_mels)
-        self.threads = 1  # a chunk is a hundredth of a second of work
+        self.threads = 1  # a chunk is a millisecond of work: too little to share, so each core gets chunks of its own
         self.live_options: dict[str, str] = {} if options.top_db is None else {"top_db": "none"}
         self._spectrum: Spectrum | None = None
 
@@ -97,33 +99,56 @@ class Mfcc(Component):
         kept: list[_Levels] | None = []
         frames = 0
         peaks = []  # on the backend's device, which is not waited for here
-        for part in self._levels(source):
+        for part in self._levels(source, ahead=True):
             peaks.append(part.decibels.max())
             frames += len(part.times)
             if frames > _FRAMES_KEPT:
                 kept = None
             elif kept is not None:
                 kept.append(part)
-        levels = self._levels(source) if kept is None else iter(kept)
+        levels = self._levels(source, ahead=True) if kept is None else iter(kept)
         return torch.stack(peaks).max() - self.options.top_db, _joined(levels)
 
-    def _levels(self, source: Source) -> Iterator[_Levels]:
-        """Mel levels of all frames, in parts of about ``chunk`` seconds."""
+    def _levels(self, source: Source, *, ahead: bool = False) -> Iterator[_Levels]:
+        """Mel levels of all frames, in parts of about ``chunk`` seconds.
+
+        ``ahead`` reads as many parts ahead as the runtime has cores, which compute them meanwhile; without it, each
+        part is yielded before the next one is read.
+        """
+        blocks = self._blocks(source)
+        cores = self.runtime.workers if ahead and self.runtime.device.type == "cpu" else 1
+        if cores == 1 or self.options.backend != "torch":
+            yield from (self._of_block(*block) for block in blocks)
+            return
+        with ThreadPoolExecutor(cores, "mfcc") as pool:
+            begun: deque[Future[_Levels]] = deque()
+            try:
+                for block in blocks:
+                    begun.append(pool.submit(self._of_block, *block))
+                    if len(begun) > cores:
+                        yield begun.popleft().result()
+                while begun:
+                    yield begun.popleft().result()
+            finally:
+                for part in begun:
+                    part.cancel()
+
+    def _of_block(self, start: float, done: int, block: Tensor) -> _Levels:
+        """The levels of the frames of ``block``, which ``done`` frames precede in a recording that begins at
+        ``start``."""
         options, spectrum = self.options, self._ready()
         window, hop = options.window_samples, options.hop_samples
-        done = 0
-        for start, block in self._blocks(source):
-            frames = torch.arange(done, done + (len(block) - window) // hop + 1, dtype=torch.float64)
-            done += len(frames)
-            valid = torch.ones(len(frames), dtype=torch.bool)
-            if not block.sum().isfinite():  # the sum is a cheap look at all samples, which are almost always good
-                finite = block.isfinite()
-                valid = finite.unfold(0, window, hop).all(dim=1)
-                block = torch.where(finite, block, 0.0)
-            yield _Levels(spectrum.decibels(block), start + frames * hop / options.rate, valid)
+        frames = torch.arange(done, done + (len(block) - window) // hop + 1, dtype=torch.float64)
+        valid = torch.ones(len(frames), dtype=torch.bool)
+        if not block.sum().isfinite():  # the sum is a cheap look at all samples, which are almost always good
+            finite = block.isfinite()
+            valid = finite.unfold(0, window, hop).all(dim=1)
+            block = torch.where(finite, block, 0.0)
+        return _Levels(spectrum.decibels(block), start + frames * hop / options.rate, valid)
 
-    def _blocks(self, source: Source) -> Iterator[tuple[float, Tensor]]:
-        """The recording's first time, and samples float32 [S] on the CPU in which a frame begins at every hop.
+    def _blocks(self, source: Source) -> Iterator[tuple[float, int, Tensor]]:
+        """The recording's first time, the number of frames so far, and samples float32 [S] on the CPU in which a frame
+        begins at every hop.
 
         Half a window of zeros surrounds the recording. Samples that a later frame needs again are carried over.
         """
@@ -131,6 +156,7 @@ class Mfcc(Component):
         padding = torch.zeros(window // 2)
         carried = padding
         start: float | None = None
+        done = 0
         for samples in source.audio(rate=self.options.rate, seconds=self.options.chunk):
             if not len(samples.values):
                 continue
@@ -138,13 +164,14 @@ class Mfcc(Component):
             carried = torch.cat([carried, samples.values.cpu()])
             frames = (len(carried) - window) // hop + 1
             if frames > 0:
-                yield start, carried[: (frames - 1) * hop + window]
+                yield start, done, carried[: (frames - 1) * hop + window]
                 carried = carried[frames * hop :]
+                done += frames
         if start is None:
             raise MediaError(source.path, "holds no sound, so that the extractor mfcc has nothing to read")
         carried = torch.cat([carried, padding])
         if len(carried) >= window:
-            yield start, carried
+            yield start, done, carried
 
 
 def _joined(parts: Iterator[_Levels]) -> Iterator[_Levels]:

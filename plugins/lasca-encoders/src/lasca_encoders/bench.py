@@ -26,7 +26,7 @@ class _EncodeBenchmark(Benchmark):
 
     def __init__(self, data: BenchmarkData, runtime: Runtime) -> None:
         super().__init__(data, runtime)
-        self._component = MiniLM(EncoderOptions(), runtime)
+        self._component = MiniLM(EncoderOptions.model_validate({}), runtime)
 
     def sentences(self) -> tuple[Sequence[str], str]:
         """The sentence of every window, and where they are from."""

@@ -53,7 +53,7 @@ class FaceBenchmark(Benchmark):
 
     def __init__(self, data: BenchmarkData, runtime: Runtime) -> None:
         super().__init__(data, runtime)
-        self._component = Blendshape(BlendshapeOptions(), runtime)
+        self._component = Blendshape(BlendshapeOptions.model_validate({}), runtime)
 
     def prepare(self) -> None:
         """Decode, and load the model."""
