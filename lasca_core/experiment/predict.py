@@ -282,8 +282,11 @@ def rows_of(
     pairs, before = scene.pairs, scene.before.tolist()
     row_of = {window: row for row, window in enumerate(pairs.later.tolist())}
     probabilities = {target: values.tolist() for target, values in found.items()}
-    salient = [set(words.cues[text]) for text in words.index.tolist()]
-    state_of = [dict(zip(words.cues[text], words.states[text], strict=True)) for text in words.index.tolist()]
+    # On the host at once: a device is waited for each time that a value is fetched.
+    valids, starts, ends = windows.valid.tolist(), windows.starts.tolist(), windows.ends.tolist()
+    texts, dropped = words.index.tolist(), words.dropped.tolist()
+    salient = [set(words.cues[text]) for text in texts]
+    state_of = [dict(zip(words.cues[text], words.states[text], strict=True)) for text in texts]
     column = {name: place for place, name in enumerate(windows.names)}
 
     def of_row(window: int, listed: Mapping[str, list[_T]] | None) -> dict[str, _T]:
@@ -293,7 +296,7 @@ def rows_of(
     scores, grown = scene.blocks.saliency.score[chosen].tolist(), scene.grown[chosen].tolist()
     rows = []
     for row, window in enumerate(chosen):
-        valid = bool(windows.valid[window])
+        valid = valids[window]
         known = salient[before[window]] if before[window] >= 0 else set()
         cues = [
             Cue(
@@ -312,13 +315,13 @@ def rows_of(
                 directions[target] = (rise > 0.5, max(rise, 1 - rise))
         rows.append(
             WindowPrediction(
-                start=float(windows.starts[window]),
-                end=float(windows.ends[window]),
+                start=starts[window],
+                end=ends[window],
                 valid=valid,
                 directions=directions,
                 cues=tuple(sorted(cues, key=lambda cue: (-cue.growth, cue.feature))) if valid else (),
-                sentence=words.texts[int(words.index[window])] if valid else "",
-                dropped=int(words.dropped[window]),
+                sentence=words.texts[texts[window]] if valid else "",
+                dropped=dropped[window],
                 compared=window in row_of,
                 reasons=of_row(window, reasons),
                 explanations=of_row(window, explanations),
