@@ -31,8 +31,8 @@ class _WindowBenchmark(Benchmark):
 
     data: Data
     runtime: HostRuntime
-    fresh: bool
-    """Whether only windows count whose text is not stored yet."""
+    new_texts: int
+    """How many texts of a window that counts are not stored."""
 
     def prepare(self) -> None:
         """Measure the features, train a model, and go through the recording once, so that its texts are known."""
@@ -44,18 +44,21 @@ class _WindowBenchmark(Benchmark):
         self._passes = 0
         self._model = load(self.data.model("llm"))
         self._feed(self.data.silent)
-        self._chosen = self._that_count(list(self._predictions()))
+        list(self._predictions())
         self._begin()
-        kind = "a text that is new" if self.fresh else "a text that is stored"
+        self._chosen = [
+            number
+            for number, (window, new) in enumerate(self._predictions())
+            if window.directions and new == self.new_texts
+        ]
+        if not self._chosen:
+            what = f"{self.new_texts or 'no'} new text{'' if self.new_texts == 1 else 's'}"
+            raise MediaError(
+                self.data.media, f"has no window of 3 s with {what}, in which and before which a face is seen"
+            )
+        self._begin()
+        kind = "one text that is new" if self.new_texts else "texts that are stored"
         self.work = f"a window with {kind}, {self.data.media_origin}"
-
-    def _that_count(self, found: list[WindowPrediction]) -> list[int]:
-        """The numbers of the windows with a prediction; if their texts must be new, those that say it first."""
-        told = [number for number, window in enumerate(found) if window.directions]
-        first = {window.sentence: number for number, window in reversed(list(enumerate(found)))}
-        if chosen := [number for number in told if not self.fresh or first[found[number].sentence] == number]:
-            return chosen
-        raise MediaError(self.data.media, "has no two windows of 3 s one after the other in which a face is seen")
 
     def reset(self) -> None:
         """Get to the next window that counts."""
@@ -99,7 +102,7 @@ class _WindowBenchmark(Benchmark):
         """Begin the recording anew; where texts must not be stored, with an empty store."""
         self._passes += 1
         runtime = self.data.silent
-        if self.fresh:
+        if self.new_texts:
             runtime = replace(runtime, cache=self.data.empty_cache(f"{type(self).__name__}-{self._passes}"))
         self._feed(runtime)
 
@@ -113,11 +116,15 @@ class _WindowBenchmark(Benchmark):
         self._parts_to_come = _parts(self._tracks, self._pipeline.config.windows.length)
         self._done = 0
 
-    def _predictions(self) -> Iterator[WindowPrediction]:
-        """Those of all windows."""
+    def _predictions(self) -> Iterator[tuple[WindowPrediction, int]]:
+        """Those of all windows, and how many texts were encoded for each."""
+        encoded = 0
         for parts in self._parts_to_come:
             self._parts = parts
-            yield self.ours()
+            window = self.ours()
+            stage = self._pipeline.stages.get("encode")
+            before, encoded = encoded, 0 if stage is None else stage.computed
+            yield window, encoded - before
 
 
 def _parts(tracks: dict[str, Track], length: float) -> Iterator[list[tuple[str, Track]]]:
@@ -154,12 +161,13 @@ def _rise(found: WindowPrediction, target: str) -> float:
 
 
 class StoredWindowBenchmark(_WindowBenchmark):
-    """The store has the window's text; no model is needed."""
+    """The store has the texts of the window and of the one before; no model is needed."""
 
-    fresh = False
+    new_texts = 0
 
 
 class NewWindowBenchmark(_WindowBenchmark):
-    """The window's text must be encoded; the model is loaded."""
+    """The window's text must be encoded; the model is loaded. Where the window changes what normalisation knows of the
+    recording, the window before gets new words, too: such windows do not count."""
 
-    fresh = True
+    new_texts = 1
