@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from lasca_core.api import Combination, Lexicon, LexiconError, Saliency, Wording
-from lasca_core.steps.wording import shuffled, write
+from lasca_core.steps.wording import _number, shuffled, write
 
 NAMES = ("smile", "frown", "blink", "jaw", "pitch")
 ENTRIES = {
@@ -26,8 +28,8 @@ Count = Callable[[Sequence[str]], list[int]]
 
 
 def lexicon(**changes: object) -> Lexicon:
-    settings: dict[str, object] = {"entries": ENTRIES, "template": "We see that {cues} now."} | changes
-    return Lexicon(id="test", version="1", language="en", license="Apache-2.0", **settings)  # type: ignore[arg-type]
+    content: dict[str, object] = {"entries": ENTRIES, "template": "We see that {cues} now."} | changes
+    return Lexicon(id="test", version="1", language="en", license="Apache-2.0", **content)  # type: ignore[arg-type]
 
 
 def words(texts: Sequence[str]) -> list[int]:
@@ -212,3 +214,19 @@ def test_where_a_combination_makes_more_cues_fit_than_fewer_they_are_kept() -> N
     assert found.dropped.tolist() == [1]
     with pytest.raises(LexiconError, match="'smile' alone is longer"):
         write(saliency(everything, score), names, dataclasses.replace(spoken, combinations=()), words, limit)
+
+
+@given(st.integers(0, 40), st.integers(0, 30), st.booleans(), st.integers(0, 2**32))
+@settings(max_examples=150, deadline=None)
+def test_distinct_rows_are_numbered_in_order_of_first_occurrence(
+    count: int, width: int, numbered: bool, seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    digits = torch.randint(0, 6, (count, width), generator=generator, dtype=torch.uint8)
+    digits = digits[torch.randint(0, max(1, count // 2), (count,), generator=generator)]  # so that rows repeat
+    start = torch.randint(0, 3, (count,), generator=generator) if numbered else None
+    rows = [(0 if start is None else int(start[row]), *digits[row].tolist()) for row in range(count)]
+    distinct = list(dict.fromkeys(rows))
+    number, first = _number(digits, 6, start)
+    assert number.tolist() == [distinct.index(row) for row in rows]
+    assert first.tolist() == [rows.index(row) for row in distinct]

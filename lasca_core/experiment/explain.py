@@ -168,9 +168,9 @@ def _explanations(
     count = sum(block.stop - block.start for block in layout if block.name != TEXT)
     sides = torch.where(delta[:, :count] != 0, scene.change[:, :count], 0.0).sign()
     names = scene.blocks.windows.names[:count]
-    shares, words = found.parts[:, :count], found.parts[:, count:].sum(dim=1)
+    shares, words, bias = found.parts[:, :count], found.parts[:, count:].sum(dim=1), float(found.bias)
     return [
-        Explanation.of(target, value, float(found.bias), features_told(scene.lexicon, names, row, side), text, of_cues)
+        Explanation.of(target, value, bias, features_told(scene.lexicon, names, row, side), text, of_cues)
         for value, row, side, text, of_cues in zip(
             found.logit.tolist(), shares.tolist(), sides.tolist(), words.tolist(), cues, strict=True
         )

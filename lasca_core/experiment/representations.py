@@ -118,6 +118,8 @@ class Blocks:
                 self.pipeline.embed([lexicon.describe(name, side) for name in self.windows.names]).vectors
                 for side in ((1, -1) if self.pipeline.config.lexicon.direction else (0, 0))
             )
+            if len(sessions) == len(lexicons):  # the usual case: no copy
+                return weighted_words(self.saliency, raised, lowered, self.normalized.state)
             rows = torch.isin(self.windows.session, torch.tensor(sessions, device=raised.device)).nonzero()[:, 0]
             salient = Saliency(self.saliency.mask[rows], self.saliency.score[rows])
             if result is None:

@@ -227,14 +227,15 @@ def make_problem(
 ) -> tuple[Problem, Columns]:
     """The training problem over the pairs ``train`` int64, and its columns, fitted on these pairs alone; where there
     are none, on the differences ``unlabelled`` [N, D], whose direction nobody has said."""
+    chosen = delta[train]
     columns = fit_columns(
-        delta[train] if unlabelled is None else unlabelled,
+        chosen if unlabelled is None else unlabelled,
         layout,
         components=fusion.components,
         text_scale=fusion.scale,
         floor=floor,
     )
-    scaled, found = columns.apply(delta[train], layout)
+    scaled, found = columns.apply(chosen, layout)
     problem = Problem(scaled, pairs.label[train], group[train], found, seed, knowledge)
     return problem, columns
 

@@ -93,8 +93,8 @@ def _number(digits: Tensor, base: int, start: Tensor | None = None) -> tuple[Ten
     import torch
 
     count = len(digits)
-    if count == 1:
-        return digits.new_zeros(1, dtype=torch.int64), digits.new_zeros(1, dtype=torch.int64)
+    if count <= _FEW:
+        return _number_few(digits, start)
     number = torch.zeros(count, dtype=torch.int64, device=digits.device) if start is None else start
     width = max(1, int((63 - math.log2(count + 1)) / math.log2(base + 1)))
     places = base ** torch.arange(width, dtype=torch.int64, device=digits.device)
@@ -108,6 +108,22 @@ def _number(digits: Tensor, base: int, start: Tensor | None = None) -> tuple[Ten
     first = rows.new_full((found,), count).scatter_reduce(0, number, rows, "amin")
     first, by_first = first.sort()
     return by_first.argsort()[number], first
+
+
+_FEW = 8
+"""Rows up to which comparing them in Python takes less time than the calls of torch: a live window is one or two."""
+
+
+def _number_few(digits: Tensor, start: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What ``_number`` gives."""
+    import torch
+
+    rows = digits.tolist() if start is None else torch.cat([start[:, None], digits], dim=1).tolist()
+    numbers: dict[tuple[int, ...], int] = {}
+    number = [numbers.setdefault(tuple(row), len(numbers)) for row in rows]
+    first = [number.index(found) for found in range(len(numbers))]
+    nothing = digits.new_zeros(0, dtype=torch.int64)
+    return nothing.new_tensor(number), nothing.new_tensor(first)
 
 
 def _sentence(lexicon: Lexicon, cues: Sequence[Cue]) -> str:
