@@ -28,6 +28,7 @@ from lasca_core.api import (
     hookimpl,
     open_media,
 )
+from lasca_core.cli.asked import Asked
 from lasca_core.cli.common import Settings
 from lasca_core.cli.live import live
 from lasca_core.contract.types import Block, Knowledge, Problem
@@ -282,11 +283,12 @@ def call(registry: Any, tmp_path: Path) -> Callable[..., list[WindowPrediction]]
         settings = Settings(cache=tmp_path / "cache", offline=True)
         settings.__dict__["registry"] = registry
         shown: list[WindowPrediction] = []
-        asked = {
-            "show": shown.append, "as_dict": lambda row: {"end": row.end}, "zero_shot": "valence",
-            "extractors": ("sight",), "lexicon": "names", "encoder": "hashing", "window": 1.0, **given,
-        }  # fmt: skip
-        live(settings, str(source), **asked)
+        shape = {
+            name: given.pop(name) for name in ("show", "as_dict", "real_time", "explain", "least") if name in given
+        }
+        words = {"zero_shot": "valence", "extractors": ("sight",), "lexicon": "names", "encoder": "hashing"}
+        asked = {"window": 1.0, **({} if "model_path" in given else words), **given}
+        live(settings, str(source), Asked(**asked), **shape)
         return shown
 
     return called
@@ -305,7 +307,7 @@ def test_rows_are_shown_as_they_complete_and_their_latency_is_summed_up(
 def test_json_is_one_object_a_line_with_its_latency(
     call: Callable[..., Any], talk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    call(talk, as_json=True)
+    call(talk, as_dict=lambda row: {"end": row.end})
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["end"] for line in lines] == [float(number) for number in range(1, 9)]
     assert all(line["latency_ms"] >= 0 for line in lines)

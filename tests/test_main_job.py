@@ -154,7 +154,7 @@ def test_zero_shot_needs_its_own_options_only(lasca: Lasca, tmp_path: Path) -> N
         file.writeframes((np.random.default_rng(0).normal(0, 3000, 16_000 * 8)).astype("<i2").tobytes())
     for arguments, words in (
         ((), "give --model RUN (lasca run makes one) or --zero-shot valence,arousal, which needs none"),
-        (("--zero-shot", "valence", "--model", "runs/x"), "not both"),
+        (("--zero-shot", "valence", "--model", "runs/x"), "choose one of them"),
         (("--zero-shot", " , "), "--zero-shot names no affect dimension"),
         (("--zero-shot", "valence", "--target", "joy"), "--target joy is not among --zero-shot valence"),
         (("--model", "runs/x", "--lexicon", "names"), "--lexicon goes with --zero-shot; a model brings its own"),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lasca_core.cli.asked import caution, extractors_for, known_about, tell_coverage, wanted_targets
+from lasca_core.cli.asked import Asked, caution, tell_coverage
 from lasca_core.cli.common import Settings
 from lasca_core.contract.errors import MediaError, OptionError
 
@@ -29,48 +29,29 @@ INTERRUPTED = 130
 def live(
     settings: Settings,
     source: str,
+    asked: Asked,
     *,
     show: Callable[[WindowPrediction], None],
-    as_dict: Callable[[WindowPrediction], dict[str, Any]],
-    as_json: bool = False,
-    model_path: Path | None = None,
-    zero_shot: str | None = None,
-    extractors: tuple[str, ...] = (),
-    lexicon: str | None = None,
-    about: tuple[str, ...] = (),
-    encoder: str | None = None,
-    assignments: tuple[str, ...] = (),
-    targets: tuple[str, ...] = (),
-    window: float | None = None,
-    hop: float | None = None,
-    audio: Path | None = None,
-    fps: float | None = None,
+    as_dict: Callable[[WindowPrediction], dict[str, Any]] | None = None,
     real_time: bool = False,
     explain: bool = False,
     least: float = 0.5,
-    device: str = "auto",
 ) -> None:
     """Predict ``source`` while it comes in: ``camera``, ``camera:1``, ``microphone``, ``camera+microphone``, or a file.
 
-    ``show`` prints one row for a person, ``as_dict`` makes of it what ``as_json`` prints, one object a line. Ends when
-    the file ends, or with exit code 130 when interrupted, which is how a camera is switched off.
+    ``show`` prints one row for a person; with ``as_dict`` what this makes of it is printed instead, one JSON object a
+    line. Ends when the file ends, or with exit code 130 when interrupted, which is how a camera is switched off.
     """
     from lasca_core.experiment.live import LiveSession
 
-    with closing(_open(source, audio=audio, fps=fps, real_time=real_time)) as opened:
-        runtime = settings.runtime(device)
-        overrides = {"length": window, "hop": hop if hop is not None else window}
-        lengths = {key: value for key, value in overrides.items() if value is not None}
-        if zero_shot is not None:
-            wanted = wanted_targets(zero_shot, targets)
-            chosen = {"extractors": extractors or extractors_for(opened), "lexicon": lexicon, "encoder": encoder}
-            assigned = (*assignments, *(f"windows.{key}={value}" for key, value in lengths.items()))
-            predictor = _words(settings, runtime, chosen, assigned, wanted, dict(known_about(about)))
+    with closing(_open(source, audio=asked.audio, fps=asked.fps, real_time=real_time)) as opened:
+        runtime = settings.runtime(asked.device)
+        if asked.zero_shot is not None:
+            predictor = _words(settings, runtime, asked, opened)
         else:
-            assert model_path is not None
-            predictor = _model(settings, runtime, model_path, lengths, targets, explain=explain, least=least)
+            predictor = _model(settings, runtime, asked, explain=explain, least=least)
         with closing(predictor.pipeline), LiveSession(predictor, opened) as session:
-            rows, interrupted = _print(session, runtime, show, as_dict if as_json else None)
+            rows, interrupted = _print(session, runtime, show, as_dict)
         if interrupted:
             raise click.exceptions.Exit(INTERRUPTED)
         if not rows:
@@ -95,21 +76,14 @@ def _open(name: str, *, audio: Path | None, fps: float | None, real_time: bool) 
     return RealTime(recording) if real_time else Playback(recording)
 
 
-def _model(
-    settings: Settings,
-    runtime: HostRuntime,
-    path: Path,
-    lengths: Mapping[str, float],
-    targets: tuple[str, ...],
-    *,
-    explain: bool,
-    least: float,
-) -> LivePredictor:
+def _model(settings: Settings, runtime: HostRuntime, asked: Asked, *, explain: bool, least: float) -> LivePredictor:
     from lasca_core.experiment import model as models
     from lasca_core.experiment.live import LivePredictor, live_options
 
+    path = asked.model_path
+    assert path is not None
     saved = models.load(path)
-    pipeline = models.restore(saved, settings.registry, runtime, lengths)
+    pipeline = models.restore(saved, settings.registry, runtime, asked.windows)
     for name, options in live_options(pipeline).items():
         needed = " ".join(f"-o {name}.{key}={value}" for key, value in options.items())
         raise OptionError(
@@ -117,30 +91,21 @@ def _model(
             f"with {needed}"
         )
     trained = {"variant": saved.variant, **(saved.training or {})}
-    caution(runtime, trained, saved.config["windows"]["length"], lengths.get("length"))
-    tell_coverage(runtime, trained.get("coverage", {}), targets or tuple(saved.heads), least)
-    return LivePredictor.of_model(saved, pipeline, targets, explain=explain)
+    caution(runtime, trained, saved.config["windows"]["length"], asked.window)
+    tell_coverage(runtime, trained.get("coverage", {}), asked.targets or tuple(saved.heads), least)
+    return LivePredictor.of_model(saved, pipeline, asked.targets, explain=explain)
 
 
-def _words(
-    settings: Settings,
-    runtime: HostRuntime,
-    chosen: Mapping[str, Any],
-    assigned: tuple[str, ...],
-    targets: tuple[str, ...],
-    about: Mapping[str, str],
-) -> LivePredictor:
+def _words(settings: Settings, runtime: HostRuntime, asked: Asked, source: LiveSource) -> LivePredictor:
     """The words alone, with what a live recording needs set, unless it was set otherwise by hand."""
-    from lasca_core.experiment.config import resolve
     from lasca_core.experiment.live import LivePredictor, live_options
-    from lasca_core.experiment.pipeline import Pipeline
 
-    config = resolve(preset="best", chosen=chosen, assignments=assigned)
-    pipeline = Pipeline(config, settings.registry, runtime)
+    wanted = asked.wanted
+    pipeline = asked.pipeline_of_words(settings, runtime, source)
     needed = []
     for name, options in live_options(pipeline).items():
         for key, value in options.items():
-            if key in config.values_for("extractor", name):
+            if key in pipeline.config.values_for("extractor", name):
                 raise OptionError(
                     f"-o {name}.{key}: with this value the extractor {name} needs the whole recording and cannot be "
                     f"used live; leave it out, or write -o {name}.{key}={value}"
@@ -148,9 +113,8 @@ def _words(
             needed.append(f"{name}.{key}={value}")
     if needed:
         runtime.report.note(f"set for a live recording: {', '.join(needed)}")
-        config = resolve(preset="best", chosen=chosen, assignments=(*assigned, *needed))
-        pipeline = Pipeline(config, settings.registry, runtime)
-    return LivePredictor.of_words(pipeline, targets, about)
+        pipeline = asked.pipeline_of_words(settings, runtime, source, needed)
+    return LivePredictor.of_words(pipeline, wanted, asked.about)
 
 
 def _print(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from lasca_core.cli.asked import cautions, extractors_for, known_about, wanted_targets
-from lasca_core.cli.common import SECONDS, Settings, common_options, device_option, fps_option, option_option
+from lasca_core.cli.asked import Asked, cautions, prediction_options
+from lasca_core.cli.common import Settings, common_options
 from lasca_core.contract.errors import OptionError
 
 if TYPE_CHECKING:
@@ -34,22 +34,7 @@ if TYPE_CHECKING:
     help="Also write RUN's figures (PDF, SVG, PNG) and tables (Markdown, LaTeX) into this folder; needs lasca[report].",
 )
 @click.option("--open", "open_page", is_flag=True, help="Show the page in the browser.")
-@click.option(
-    "--model",
-    "model_path",
-    type=click.Path(path_type=Path),
-    help="Show what this model says of MEDIA: a run's folder (runs/latest) or its model/.",
-)
-@click.option(
-    "--zero-shot",
-    metavar="TARGETS",
-    help="Show what the lexicon's words alone say of MEDIA, without a model: valence,arousal.",
-)
-@click.option("--target", "targets", multiple=True, help="Affect dimension (repeatable; default: all that are known).")
-@click.option("--window", type=SECONDS, help="Length of a window in seconds (default: as in training).")
-@click.option("--hop", type=SECONDS, help="Seconds from one window to the next (default: --window, or as in training).")
-@click.option("--audio", type=click.Path(path_type=Path), help="A separate sound file.")
-@fps_option
+@prediction_options
 @click.option(
     "--annotation",
     type=click.Path(path_type=Path),
@@ -64,27 +49,19 @@ if TYPE_CHECKING:
 )
 @click.option("--embed", "way", flag_value="embed", help="Put MEDIA into the page, however large it is.")
 @click.option("--link", "way", flag_value="link", help="Let the page play MEDIA from where it lies.")
-@click.option(
-    "--extractor",
-    "extractors",
-    multiple=True,
-    help="Feature extractor (with --zero-shot; repeatable; default: blendshape for a picture, mfcc for sound).",
-)
-@click.option("--lexicon", help="Lexicon (with --zero-shot; default: llm).")
-@click.option(
-    "--about",
-    "about_it",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="What is known of the recording, for the lexicon (with --zero-shot; repeatable): culture=GR.",
-)
-@click.option("--encoder", help="Sentence encoder (with --zero-shot; default: minilm).")
-@option_option
-@device_option
 @common_options
 @click.pass_obj
 def report(
-    settings: Settings, /, shown: Path, output: Path | None, figures: Path | None, open_page: bool, **asked: Any
+    settings: Settings,
+    /,
+    shown: Path,
+    output: Path | None,
+    figures: Path | None,
+    open_page: bool,
+    annotation: Path | None,
+    scale: tuple[float, float] | None,
+    way: Any,
+    **options: Any,
 ) -> None:
     """Write one self-contained HTML page about the finished run in the folder RUN, or, with --model or --zero-shot,
     about one recording MEDIA.
@@ -99,20 +76,22 @@ def report(
     lasca report talk.mp4 --model runs/latest
     lasca report talk.mp4 --model runs/latest --annotation talk.csv --link
     """
-    if asked["model_path"] is None and asked["zero_shot"] is None:
-        given = next((name for name, value in asked.items() if value not in (None, (), "auto")), None)
+    asked = Asked(**options)
+    if asked.model_path is None and asked.zero_shot is None:
+        of_recordings = {"annotation": annotation, "scale": scale, "way": way, **options}
+        given = next((name for name, value in of_recordings.items() if value not in (None, (), "auto")), None)
         if given is not None or shown.is_file():
             wrong = (
                 f"{shown} is not the folder of a run"
                 if given is None
-                else f"{_option(given, asked[given])} is for a recording"
+                else f"{_option(given, of_recordings[given])} is for a recording"
             )
             raise OptionError(f"{wrong}; to show one say what predicts: --model RUN or --zero-shot valence,arousal")
         page = _report_run(shown, output, figures)
     else:
         if figures is not None:
             raise OptionError("--figures: figures are drawn of a run, not of a recording; leave --figures out")
-        page = _report_media(settings, shown, output, _Asked(**asked))
+        page = _report_media(settings, shown, output, asked, _Annotation(annotation, scale), way)
     if open_page:
         click.launch(str(page))
 
@@ -148,43 +127,17 @@ def _report_run(run: Path, output: Path | None, figures: Path | None) -> Path:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What the options ask for that only the page of a recording has."""
+class _Annotation:
+    """The file of ``--annotation``, if there is one, and the lowest and highest value of its scale."""
 
-    model_path: Path | None
-    zero_shot: str | None
-    targets: tuple[str, ...]
-    window: float | None
-    hop: float | None
-    audio: Path | None
-    fps: float | None
-    annotation: Path | None
+    path: Path | None
     scale: tuple[float, float] | None
-    way: Any
-    extractors: tuple[str, ...]
-    lexicon: str | None
-    about_it: tuple[str, ...]
-    encoder: str | None
-    assignments: tuple[str, ...]
-    device: str
 
     def __post_init__(self) -> None:
-        if self.model_path is not None and self.zero_shot is not None:
-            raise OptionError("--model and --zero-shot: choose one of them")
-        if self.scale is not None and self.annotation is None:
+        if self.scale is not None and self.path is None:
             raise OptionError("--scale is that of an annotation; name its file with --annotation FILE")
         if self.scale is not None and self.scale[0] >= self.scale[1]:
             raise OptionError("--scale: the lowest value comes first, as in --scale -1 1")
-        words = {"--extractor": self.extractors, "--lexicon": self.lexicon, "--encoder": self.encoder,
-                 "--about": self.about_it, "-o": self.assignments}  # fmt: skip
-        if self.model_path is not None and (wrong := next((name for name, value in words.items() if value), None)):
-            raise OptionError(f"{wrong} goes with --zero-shot; a model brings its own")
-
-    @property
-    def windows(self) -> dict[str, float]:
-        """The options of windows that differ from those of training."""
-        lengths = {"length": self.window, "hop": self.hop if self.hop is not None else self.window}
-        return {key: value for key, value in lengths.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -196,9 +149,15 @@ class _Told:
     predictor: Predictor
 
 
-def _report_media(settings: Settings, media: Path, output: Path | None, asked: _Asked) -> Path:
+def _report_media(
+    settings: Settings,
+    media: Path,
+    output: Path | None,
+    asked: Asked,
+    annotation: _Annotation,
+    way: Literal["embed", "link"] | None,
+) -> Path:
     """Predict a recording and write its page."""
-    from lasca_core.contract.types import Recording
     from lasca_core.experiment.artifacts import command_line
     from lasca_core.host.store import writing
     from lasca_core.report.media_annotation import read_annotation
@@ -209,19 +168,19 @@ def _report_media(settings: Settings, media: Path, output: Path | None, asked: _
 
     opened = open_media(media, audio=asked.audio, fps=asked.fps)
     page = output or Path(f"{media.resolve().stem}-timeline.html")
-    playing = player(opened, page, asked.way)  # what cannot be played is said before anything is computed
-    recording = Recording(session=media.stem or str(media), subject="?", media=media, audio=asked.audio, fps=asked.fps)
+    playing = player(opened, page, way)  # what cannot be played is said before anything is computed
+    recording = asked.recording(media)
     runtime = settings.runtime(asked.device)
     ask = _ask_model if asked.model_path is not None else _ask_words
     pipeline, targets, predicted = ask(settings, runtime, asked, opened)
     try:
         annotations = {}
-        if asked.annotation is not None:
-            annotations = read_annotation(asked.annotation, targets, asked.scale or (-1.0, 1.0))
+        if annotation.path is not None:
+            annotations = read_annotation(annotation.path, targets, annotation.scale or (-1.0, 1.0))
         told = predicted(recording)
         tracks = pipeline.tracks(recording)  # from the store, where predicting left them
         names = tuple(name for track in tracks for name in track.names)
-        lexicon = pipeline.lexicon_for(names, dict(known_about(asked.about_it)))
+        lexicon = pipeline.lexicon_for(names, asked.about)
     finally:
         pipeline.close()
     about = Timeline(
@@ -235,7 +194,7 @@ def _report_media(settings: Settings, media: Path, output: Path | None, asked: _
         tracks=tracks,
         words=lexicon.entries,
         annotations=annotations,
-        annotated_by=asked.annotation,
+        annotated_by=annotation.path,
         abstains=told.abstains,
     )
     with writing(page) as temporary:
@@ -248,7 +207,7 @@ _Asking = tuple["Pipeline", tuple[str, ...], Callable[["Recording"], _Told]]
 """The pipeline in which a recording is predicted, the targets, and what predicts them."""
 
 
-def _ask_model(settings: Settings, runtime: HostRuntime, asked: _Asked, _: Source) -> _Asking:
+def _ask_model(settings: Settings, runtime: HostRuntime, asked: Asked, _: Source) -> _Asking:
     """A saved model predicts."""
     from lasca_core.experiment import model as models
     from lasca_core.experiment.predict import predict
@@ -278,22 +237,13 @@ def _ask_model(settings: Settings, runtime: HostRuntime, asked: _Asked, _: Sourc
     return pipeline, tuple(dict.fromkeys(asked.targets)) or tuple(saved.heads), predicted
 
 
-def _ask_words(settings: Settings, runtime: HostRuntime, asked: _Asked, opened: Source) -> _Asking:
+def _ask_words(settings: Settings, runtime: HostRuntime, asked: Asked, opened: Source) -> _Asking:
     """The lexicon's words predict, without a model."""
-    from lasca_core.experiment.config import resolve
-    from lasca_core.experiment.pipeline import Pipeline
     from lasca_core.experiment.predict import predict_zero_shot
     from lasca_core.report.media_timeline import Predictor
 
-    wanted = wanted_targets(asked.zero_shot or "", asked.targets)
-    about = dict(known_about(asked.about_it))
-    chosen = {
-        "extractors": asked.extractors or extractors_for(opened),
-        "lexicon": asked.lexicon,
-        "encoder": asked.encoder,
-    }
-    assigned = (*asked.assignments, *(f"windows.{key}={value}" for key, value in asked.windows.items()))
-    pipeline = Pipeline(resolve(preset="best", chosen=chosen, assignments=assigned), settings.registry, runtime)
+    wanted, about = asked.wanted, asked.about
+    pipeline = asked.pipeline_of_words(settings, runtime, opened)
 
     def predicted(recording: Recording) -> _Told:
         said = predict_zero_shot(pipeline, recording, wanted, about)

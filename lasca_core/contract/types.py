@@ -100,11 +100,20 @@ class Source(Protocol):
     """An opened recording, as an extractor reads it. Every iteration decodes anew, in constant memory."""
 
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """The file or folder."""
+        ...
+
     @property
-    def has_video(self) -> bool: ...
+    def has_video(self) -> bool:
+        """Whether there are pictures."""
+        ...
+
     @property
-    def has_audio(self) -> bool: ...
+    def has_audio(self) -> bool:
+        """Whether there is sound."""
+        ...
+
     @property
     def duration(self) -> float:
         """Seconds, as the container states it; 0 if it does not."""

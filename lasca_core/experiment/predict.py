@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lasca_core.contract.errors import MediaError, ModelError, OptionError
 from lasca_core.contract.lexicon import Lexicon
-from lasca_core.contract.types import Pairs, Problem, Recording, Windows
+from lasca_core.contract.types import Pairs, Problem, Recording, Source, Windows
 from lasca_core.experiment.explain import Explanation, Scorer, explain_pairs, features_told
 from lasca_core.experiment.model import SavedModel
 from lasca_core.experiment.pipeline import Pipeline
@@ -81,6 +81,11 @@ class ZeroShot:
 
     windows: list[WindowPrediction]
     abstains: Mapping[str, str]
+
+
+def extractors_for(source: Source) -> tuple[str, ...]:
+    """One extractor for each stream the recording has."""
+    return (*(("blendshape",) if source.has_video else ()), *(("mfcc",) if source.has_audio else ()))
 
 
 def predict(

@@ -162,7 +162,7 @@ class Pipeline:
 
         Raises ``OptionError`` for a chosen extractor that is not installed: nothing else measures a recording.
         """
-        from lasca_core.cli.asked import extractors_for
+        from lasca_core.experiment.predict import extractors_for
         from lasca_core.steps.media import open_media
 
         config = self._resolve()
