@@ -283,9 +283,8 @@ def call(registry: Any, tmp_path: Path) -> Callable[..., list[WindowPrediction]]
         settings = Settings(cache=tmp_path / "cache", offline=True)
         settings.__dict__["registry"] = registry
         shown: list[WindowPrediction] = []
-        shape = {
-            name: given.pop(name) for name in ("show", "as_dict", "real_time", "explain", "least") if name in given
-        }
+        ways = ("show", "as_dict", "real_time", "explain", "least")
+        shape = {"show": shown.append, **{name: given.pop(name) for name in ways if name in given}}
         words = {"zero_shot": "valence", "extractors": ("sight",), "lexicon": "names", "encoder": "hashing"}
         asked = {"window": 1.0, **({} if "model_path" in given else words), **given}
         live(settings, str(source), Asked(**asked), **shape)
