@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lasca_core.api import Block, Pairs, Saliency
+from lasca_core.steps import fusion
 from lasca_core.steps.fusion import differences, fit_columns, weighted_words
 
 PAIRS = Pairs(torch.tensor([0, 2]), torch.tensor([1, 3]), torch.tensor([1.0, 0.0]), torch.tensor([0.5, -0.5]), {})
@@ -85,3 +86,19 @@ def test_weighted_words_are_the_mean_of_the_salient_cues_vectors() -> None:
     state = torch.tensor([[1, 1, 1], [1, 1, 1], [1, -1, 2]], dtype=torch.int8)
     found = weighted_words(Saliency(mask, score), raised, lowered, state)
     torch.testing.assert_close(found, torch.tensor([[0.75, 0, 0.25], [0, 0, 0], [0, -0.5, 0.5]]))
+
+
+@pytest.mark.parametrize("components", [0, 3])
+def test_chosen_rows_are_fitted_and_scaled_as_a_copy_of_them_would_be(
+    components: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fusion, "_ROWS", 7)
+    delta = torch.randn(50, 9, generator=torch.Generator().manual_seed(0))
+    layout = (Block("features", 0, 4), Block("text", 4, 9))
+    rows = torch.arange(1, 50, 3)
+    chosen = fit_columns(delta, layout, components=components, rows=rows)
+    copied = fit_columns(delta[rows], layout, components=components)
+    torch.testing.assert_close(chosen.scale, copied.scale)
+    found, expected = chosen.apply(delta, layout, rows), copied.apply(delta[rows], layout)
+    torch.testing.assert_close(found[0], expected[0])
+    assert found[1] == expected[1]

@@ -7,6 +7,7 @@ the run keeps of them is what a run keeps.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import subprocess
@@ -113,8 +114,8 @@ def _slow(seed: tuple[object, ...], seconds: float, count: int, columns: int) ->
     import torch
     from torch.nn.functional import interpolate
 
-    digest = int.from_bytes(repr(seed).encode(), "little") % 2**63
-    generator = torch.Generator().manual_seed(digest)
+    digest = hashlib.sha256(repr(seed).encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:4]))  # of a longer seed, torch reads 4 bytes
     knots = torch.rand(1, columns, max(2, round(seconds / 2)), generator=generator)
     smooth = interpolate(knots, size=count, mode="linear", align_corners=True)[0].T
     return (smooth + 0.02 * torch.randn(count, columns, generator=generator)).clamp(0, 1).contiguous()

@@ -129,7 +129,7 @@ class Trial:
 
     def _work(self, recipe: Recipe, delta: Tensor, layout: tuple[Block, ...], fold: Fold) -> Work:
         problem, columns = self.problem(recipe, delta, layout, fold)
-        return Work(fold, problem, columns.apply(delta[fold.test], layout)[0], self.pairs.label[fold.test])
+        return Work(fold, problem, columns.apply(delta, layout, fold.test)[0], self.pairs.label[fold.test])
 
     def _calibrates(self, variant: str) -> bool:
         own = getattr(self.pipeline.learner.spec, "calibrated", False)
@@ -167,7 +167,7 @@ class Trial:
                 )
             model, columns = known[fold.repetition]
             delta, layout = self.delta_of(self.representations.whole.get(recipe, fold.repetition))
-            scores = model.predict(columns.apply(delta[fold.test], layout)[0])
+            scores = model.predict(columns.apply(delta, layout, fold.test)[0])
             outcome.abstains |= self.representations.knowledge(words, self.target, fold.repetition).silent
             outcome.add(fold, scores.probability.cpu().numpy())
 
@@ -227,15 +227,15 @@ def make_problem(
 ) -> tuple[Problem, Columns]:
     """The training problem over the pairs ``train`` int64, and its columns, fitted on these pairs alone; where there
     are none, on the differences ``unlabelled`` [N, D], whose direction nobody has said."""
-    chosen = delta[train]
     columns = fit_columns(
-        chosen if unlabelled is None else unlabelled,
+        delta if unlabelled is None else unlabelled,
         layout,
         components=fusion.components,
         text_scale=fusion.scale,
         floor=floor,
+        rows=train if unlabelled is None else None,
     )
-    scaled, found = columns.apply(chosen, layout)
+    scaled, found = columns.apply(delta, layout, train)
     problem = Problem(scaled, pairs.label[train], group[train], found, seed, knowledge)
     return problem, columns
 

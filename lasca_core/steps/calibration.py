@@ -42,8 +42,8 @@ def fit_temperature(probability: Tensor, label: Tensor) -> float:
     ``probability`` and ``label`` [P]. Minimised is the log loss of all pairs plus the penalty of a normal prior on the
     temperature's logarithm, by bisection of the slope.
     """
-    logits = _logit(probability)
-    truth = label.to(logits.device).double()
+    # On the CPU: a slope is a few thousand additions, and is looked at dozens of times, one after the other.
+    logits, truth = _logit(probability).cpu(), label.cpu().double()
 
     def slope(inverse: float) -> float:
         """Of what is minimised, along the logarithm of 1 / temperature."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lasca_core.contract.types import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import torch
     from torch import Tensor
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 
 TEXT = "text"
 """The block of embedded words."""
-_ROWS = 65_536
-"""Rows that are turned to float64 at a time."""
+_ROWS = 4_096
+"""Rows of which there are intermediate results at a time."""
 
 
 def differences(
@@ -30,12 +32,17 @@ def differences(
     """
     import torch
 
-    parts, layout, start = [], [], 0
+    layout: list[Block] = []
     for name, rows in blocks.items():
-        parts.append(rows[pairs.later] - rows[pairs.earlier])
+        start = layout[-1].stop if layout else 0
         layout.append(Block(name, start, start + rows.shape[1], tuple(columns.get(name, ()))))
-        start += rows.shape[1]
-    return torch.cat(parts, dim=1), tuple(layout)
+    delta = rows.new_empty(len(pairs), layout[-1].stop)
+    for block in layout:
+        rows, own = blocks[block.name], delta[:, block.start : block.stop]
+        stretches = (torch.split(tensor, _ROWS) for tensor in (own, pairs.later, pairs.earlier))
+        for part, later, earlier in zip(*stretches, strict=True):
+            torch.sub(rows[later], rows[earlier], out=part)
+    return delta, tuple(layout)
 
 
 def weighted_words(saliency: Saliency, raised: Tensor, lowered: Tensor, state: Tensor) -> Tensor:
@@ -46,10 +53,15 @@ def weighted_words(saliency: Saliency, raised: Tensor, lowered: Tensor, state: T
     """
     import torch
 
-    weight = torch.where(saliency.mask, saliency.score.clamp(min=torch.finfo(torch.float32).tiny), 0.0)
-    below = state < 0
-    total = weight.sum(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
-    return (weight * ~below @ raised + weight * below @ lowered) / total
+    tiny = torch.finfo(torch.float32).tiny
+    found = raised.new_empty(len(state), raised.shape[1])
+    whole = (found, saliency.mask, saliency.score, state)
+    for part, mask, score, side in zip(*(torch.split(tensor, _ROWS) for tensor in whole), strict=True):
+        weight = torch.where(mask, score.clamp(min=tiny), 0.0)
+        below = side < 0
+        torch.mm(weight * ~below, raised, out=part).addmm_(weight * below, lowered)
+        part /= weight.sum(dim=1, keepdim=True).clamp(min=tiny)
+    return found
 
 
 @dataclass(frozen=True)
@@ -63,12 +75,19 @@ class Columns:
     scale: Tensor
     rotation: Tensor | None = None
 
-    def apply(self, delta: Tensor, layout: Sequence[Block]) -> tuple[Tensor, tuple[Block, ...]]:
-        """Differences [P, D] in the given layout -> columns [P, D'] and their layout."""
-        turned, found = (
-            (delta, tuple(layout)) if self.rotation is None else _turn(delta, layout, self.rotation.to(delta))
-        )
-        return turned / self.scale.to(delta), found
+    def apply(
+        self, delta: Tensor, layout: Sequence[Block], rows: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Block, ...]]:
+        """Differences [P, D] in the given layout, of the chosen ``rows`` int64 [N] or of all -> columns [N, D'] and
+        their layout."""
+        import torch
+
+        scale = self.scale.to(delta)
+        rotation = None if self.rotation is None else self.rotation.to(delta)
+        columns = delta.new_empty(len(delta) if rows is None else len(rows), len(scale))
+        for own, part in zip(torch.split(columns, _ROWS), _parts(delta, rows), strict=True):
+            torch.div(_turn(part, layout, rotation), scale, out=own)
+        return columns, _turned(layout, rotation)
 
     def to(self, device: torch.device | str) -> Columns:
         """The same on another device."""
@@ -82,8 +101,9 @@ def fit_columns(
     components: int = 0,
     text_scale: Literal["column", "block"] = "column",
     floor: float = 0.0,
+    rows: Tensor | None = None,
 ) -> Columns:
-    """Fit ``Columns`` on the training differences ``delta`` [P, D].
+    """Fit ``Columns`` on the training differences: the chosen ``rows`` int64 [N] of ``delta`` [P, D], or all.
 
     Principal components are those of the second moment about 0, because a training set with every pair in both
     directions has mean 0. A column's scale is the root mean square: the z-score's standard deviation for such a set; 1
@@ -92,46 +112,54 @@ def fit_columns(
     """
     import torch
 
-    rotation = _principal(delta, layout, components)
-    if rotation is not None:
-        delta, layout = _turn(delta, layout, rotation)
-    mean_square = torch.linalg.vector_norm(delta, dim=0, dtype=_exact(delta)).square() / len(delta)
-    for block in layout:
+    rotation = _principal(delta, layout, components, rows)
+    found = _turned(layout, rotation)
+    squares = delta.new_zeros(found[-1].stop, dtype=_exact(delta))
+    for part in _parts(delta, rows):
+        squares += torch.linalg.vector_norm(_turn(part, layout, rotation), dim=0, dtype=squares.dtype).square()
+    mean_square = squares / (len(delta) if rows is None else len(rows))
+    for block in found:
         if block.name == TEXT and text_scale == "block":
             mean_square[block.start : block.stop] = mean_square[block.start : block.stop].mean()
     scale = mean_square.sqrt().float()
     scale = torch.where(scale > 1e-8, scale, 1.0)
-    for block in layout:
+    for block in found:
         if block.name == "features":
             scale[block.start : block.stop].clamp_(min=floor)
     return Columns(scale, rotation)
 
 
-def _principal(delta: Tensor, layout: Sequence[Block], components: int) -> Tensor | None:
+def _principal(delta: Tensor, layout: Sequence[Block], components: int, rows: Tensor | None) -> Tensor | None:
     """The text block's first principal directions [d, k]; none if they are not wanted or no fewer than its columns."""
     import torch
 
     block = next((block for block in layout if block.name == TEXT), None)
-    if block is None or not 0 < components < block.stop - block.start or not len(delta):
+    count = len(delta) if rows is None else len(rows)
+    if block is None or not 0 < components < block.stop - block.start or not count:
         return None
-    part = delta[:, block.start : block.stop]
-    if len(part) < part.shape[1]:
-        directions = torch.linalg.svd(_factored(part), full_matrices=False)[2]
+    parts = _parts(delta[:, block.start : block.stop], rows)
+    if count < block.stop - block.start:
+        directions = torch.linalg.svd(_factored(torch.cat(list(parts))), full_matrices=False)[2]
     else:  # eigenvectors of the small second moment, which come in ascending order
-        directions = torch.linalg.eigh(_factored(_moment(part)))[1].flip(dims=[1]).T
+        directions = torch.linalg.eigh(_factored(_moment(parts)))[1].flip(dims=[1]).T
     rotation: Tensor = directions[:components].T.float().contiguous().to(delta.device)
     return rotation
 
 
-def _moment(part: Tensor) -> Tensor:
-    """The sum of the rows' outer products [d, d], without a copy of all rows in float64."""
+def _parts(delta: Tensor, rows: Tensor | None) -> Iterator[Tensor]:
+    """The chosen ``rows`` of ``delta``, or all, some at a time, without a copy of them all."""
     import torch
 
-    total = part.new_zeros(part.shape[1], part.shape[1], dtype=_exact(part))
-    for rows in torch.split(part, _ROWS):
-        exact = rows.to(total.dtype)
-        total.addmm_(exact.T, exact)
-    return total
+    if rows is None:
+        yield from torch.split(delta, _ROWS)
+    else:
+        yield from (delta[some] for some in torch.split(rows, _ROWS))
+
+
+def _moment(parts: Iterable[Tensor]) -> Tensor:
+    """The sum of the rows' outer products [d, d]."""
+    exact = (part.to(_exact(part)) for part in parts)
+    return functools.reduce(operator.add, (part.T @ part for part in exact))
 
 
 def _factored(matrix: Tensor) -> Tensor:
@@ -146,14 +174,23 @@ def _exact(values: Tensor) -> torch.dtype:
     return torch.float32 if values.device.type == "mps" else torch.float64
 
 
-def _turn(delta: Tensor, layout: Sequence[Block], rotation: Tensor) -> tuple[Tensor, tuple[Block, ...]]:
+def _turn(delta: Tensor, layout: Sequence[Block], rotation: Tensor | None) -> Tensor:
+    """Differences in the given layout, the text block turned."""
     import torch
 
-    parts, found, start = [], [], 0
+    if rotation is None:
+        return delta
+    parts = [delta[:, block.start : block.stop] for block in layout]
+    turned = [part @ rotation if block.name == TEXT else part for part, block in zip(parts, layout, strict=True)]
+    return torch.cat(turned, dim=1)
+
+
+def _turned(layout: Sequence[Block], rotation: Tensor | None) -> tuple[Block, ...]:
+    """The layout once the text block is turned."""
+    found: list[Block] = []
     for block in layout:
-        part = delta[:, block.start : block.stop]
-        part = part @ rotation if block.name == TEXT else part
-        parts.append(part)
-        found.append(Block(block.name, start, start + part.shape[1], block.columns))
-        start += part.shape[1]
-    return torch.cat(parts, dim=1), tuple(found)
+        start = found[-1].stop if found else 0
+        turned = None if block.name != TEXT else rotation
+        width = block.stop - block.start if turned is None else turned.shape[1]
+        found.append(Block(block.name, start, start + width, block.columns))
+    return tuple(found)

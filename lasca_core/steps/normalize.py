@@ -127,13 +127,14 @@ def _group_order(values: Tensor, group: Tensor, rows: Tensor, count: int) -> tup
     """
     import torch
 
-    owner, chosen = group[rows], values[rows]
+    places = rows.nonzero()[:, 0]  # once for both: a device is waited for, to learn how many there are
+    owner, chosen = group[places], values[places]
     if not len(chosen):
         nothing = values.new_zeros((count, values.shape[1]))
         return nothing, nothing, nothing
     keys = _reordered(chosen.float().T.contiguous().view(torch.int32)).long().sub_(_LEAST_INT)
     ordered = _sorted(keys.add_(owner << 32))
-    sizes = torch.bincount(owner, minlength=count)
+    sizes = owner.new_zeros(count).index_add_(0, owner, torch.ones_like(owner))
     start = sizes.cumsum(0) - sizes
     middle = (sizes - 1).clamp(min=0) // 2
     low, median, high = (

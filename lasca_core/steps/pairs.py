@@ -59,7 +59,7 @@ def make_pairs(
     enough = change.abs() > threshold
     apart = _apart(windows, earlier, later)
     left = measured & annotated & enough
-    keep = left & apart
+    keep = (left & apart).nonzero()[:, 0]
     counted = [~measured, measured & ~annotated, measured & annotated & ~enough, left & ~apart]
     unmeasured, bare, small, overlaps = torch.stack(counted).sum(dim=1).tolist()  # the device is asked once
     return Pairs(

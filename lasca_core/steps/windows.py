@@ -27,7 +27,7 @@ _SLACK = 1e-3
 """Share of a window that may be missing unnoticed: containers round time stamps to milliseconds."""
 _SAME_TIME = 1e-6
 """Seconds by which two stamps of one moment may differ: files round, and so does k * hop."""
-_VALUES = {"cpu": 2**20}
+_VALUES = {"cpu": 2**17}
 """Values of a track summed at a time, as whole features: on a CPU as many as its cache holds, elsewhere as many as its
 memory surely does."""
 _MANY_VALUES = 2**27

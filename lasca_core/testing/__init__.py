@@ -17,6 +17,9 @@ alone:
     ``folder``.
 ``promises``, a frozenset of strings
     What the component promises beyond its protocol: ``"antisymmetric"`` for a learner whose P(d) is 1 - P(-d).
+
+Where there is no GPU, ``lasca_core.testing.standin`` has a device that finds what one would refuse, and counts how
+often the host would wait for it.
 """
 
 from __future__ import annotations

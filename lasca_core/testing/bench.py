@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from lasca_core.api import Source
     from lasca_core.host.options import Options
 
+STANDIN = "standin"
+"""The name of the device of ``lasca_core.testing.standin``."""
 _SECONDS = 3.0
 """How much of a recording the checks look at."""
 _PROBE_SECONDS = 120
@@ -68,14 +70,19 @@ class Bench:
         self.untouched = global_state()
 
     def runtime(self, device: str | None = None) -> HostRuntime:
-        """A silent runtime that is offline."""
-        return HostRuntime(
+        """A silent runtime that is offline; ``device`` may be the stand-in too."""
+        runtime = HostRuntime(
             cache=self.cache,
             device_name=device or self.device,
             offline=True,
             workers=2,
             report=SilentReporter(),
         )
+        if runtime.device_name != STANDIN:
+            return runtime
+        from lasca_core.testing.standin import on_standin
+
+        return on_standin(runtime)
 
     @cached_property
     def _synthetic(self) -> Path:

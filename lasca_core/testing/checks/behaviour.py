@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 from unittest import SkipTest
 
@@ -10,7 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from lasca_core.host.options import is_how
-from lasca_core.testing.bench import Subject
+from lasca_core.testing.bench import STANDIN, Subject
 from lasca_core.testing.checks.tags import only_if
 from lasca_core.testing.isolation import (
     captured_output,
@@ -19,9 +20,10 @@ from lasca_core.testing.isolation import (
     watched_files,
 )
 from lasca_core.testing.outcome import require
+from lasca_core.testing.standin import standin_device
 from lasca_core.testing.state import changed, global_state, random_state, restored
 from lasca_core.testing.synthetic import describe
-from lasca_core.testing.use import differences, use
+from lasca_core.testing.use import Outcome, differences, use
 
 _HOW_VALUES = (1, 3, 17, 0.5, 2.0)
 """Values tried for numeric options that must not change results."""
@@ -188,17 +190,42 @@ def gpu() -> str | None:
 
 @only_if(lambda subject: subject.kind not in ("lexicon", "dataset"))
 def check_cpu_and_gpu_agree(subject: Subject) -> None:
-    """On a GPU the result is that of the CPU, beyond rounding."""
+    """On a GPU the result is that of the CPU, beyond rounding; where there is none, on the stand-in for one."""
     device = gpu()
-    if device is None:
-        raise SkipTest("torch sees no GPU on this machine")
     on_cpu = use(subject, subject.build(device="cpu"))
-    difference = differences(on_cpu, use(subject, subject.build(device=device)), _DEVICES)
+    elsewhere = use(subject, subject.build(device=device)) if device else _on_standin(subject)
+    difference = differences(on_cpu, elsewhere, _DEVICES)
     require(
         not difference,
-        f"on {device} the result is not that of the CPU ({difference})",
+        f"on {device or 'the stand-in for a GPU'} the result is not that of the CPU ({difference})",
         "make new tensors on self.runtime.device, compute in float32, and break ties the same way on both",
     )
+
+
+def _on_standin(subject: Subject) -> Outcome:
+    """What comes of the use where tensors of two devices must not meet. What a GPU would refuse is the component's
+    mistake; anything else that fails there may be the stand-in's, which runs no kernels: that skips the check."""
+    with standin_device() as standin:
+        try:
+            return use(subject, subject.build(device=STANDIN))
+        except SkipTest:
+            raise
+        except Exception as error:
+            refused = next((link for link in _chain(error) if link in standin.refusals), None)
+            reason = describe(error)
+    require(
+        refused is None,
+        f"a GPU would refuse what it does: {refused}",
+        "make new tensors on self.runtime.device, draw random numbers on the CPU, and call .cpu() before .numpy()",
+    )
+    raise SkipTest(f"torch sees no GPU on this machine, and the stand-in for one cannot do this: {reason}")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those that it was raised for."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def check_uses_nothing_deprecated(subject: Subject) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import torch
-from lasca_preference import logistic, mlp, prior, stacks
+from lasca_preference import logistic, mlp, newton, prior, stacks
 from lasca_preference.logistic import Logistic
 from lasca_preference.mlp import Mlp
-from lasca_preference.newton import find_modes
+from lasca_preference.newton import curvature_at, find_modes
 from lasca_preference.options import LogisticOptions, MlpOptions, PriorOptions
 from lasca_preference.prior import Prior
 from lasca_preference.stacks import in_stacks, stacked
@@ -110,6 +110,44 @@ def test_the_stacked_regressions_minimise_their_losses() -> None:
     penalty = (away[..., None, :] @ precision @ away[..., None]).sum() / 2
     (slope,) = torch.autograd.grad(fit + penalty, w)
     assert slope.abs().max() < 1e-4
+
+
+def many_rows() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Rows, directions, means and precisions of two regressions that see so many rows that some suffice for a
+    curvature; the last column is 0 in all but 1 % of them."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(1, 6000, 4, generator=generator).double()
+    x[..., 3] *= torch.rand(1, 6000, generator=generator) < 0.01
+    logit = x @ torch.tensor([3.0, -2.0, 0.5, 4.0]).double()
+    sign = torch.where(torch.rand(1, 6000, generator=generator) < logit.sigmoid(), 1, -1)[:, None].repeat(1, 2, 1)
+    sign[:, 1, ::5] = 0
+    return (
+        x,
+        sign,
+        torch.zeros(1, 4).double(),
+        torch.eye(4).double().expand(1, 2, 4, 4) * torch.tensor([0.1, 50.0])[:, None, None].double(),
+    )
+
+
+def test_a_curvature_of_some_rows_finds_the_minimum_of_all() -> None:
+    """Plain Newton steps over all rows, from the start, are the reference."""
+    x, sign, mean, precision = many_rows()
+    assert newton._stride(sign, 4) > 1
+    w = torch.zeros(1, 2, 4).double()
+    for _ in range(30):
+        miss = (-sign * (w @ x.mT)).sigmoid() * sign
+        slope = (precision @ w[..., None])[..., 0] - miss @ x
+        w = w - torch.linalg.solve(curvature_at(x, sign, w) + precision, slope[..., None])[..., 0]
+    torch.testing.assert_close(find_modes(x, sign, mean, precision), w, rtol=1e-6, atol=1e-7)
+
+
+def test_how_many_rows_are_looked_at_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, sign, mean, precision = many_rows()
+    w = find_modes(x, sign, mean, precision)
+    curvature = curvature_at(x, sign, w)
+    monkeypatch.setattr(newton, "_AT_ONCE", {"cpu": 8 * 4 * 77})
+    torch.testing.assert_close(find_modes(x, sign, mean, precision), w, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(curvature_at(x, sign, w), curvature, rtol=1e-12, atol=1e-12)
 
 
 # --- which ones -------------------------------------------------------------------------------------------------------

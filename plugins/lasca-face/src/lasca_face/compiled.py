@@ -53,8 +53,10 @@ class _Recording:
         for _ in range(_WARM_UPS):
             function(self._inputs)
         self._recorded = torch.cuda.CUDAGraph()
-        # Other threads may go on using the device (for sound, or sentences) while this one records.
-        with torch.cuda.graph(self._recorded, capture_error_mode="thread_local"):
+        # Of the inputs' device: torch's own stream for this is of the device that the process recorded on first. Other
+        # threads may go on using the device (for sound, or sentences) while this one records.
+        stream = torch.cuda.Stream(example.device)  # type: ignore[no-untyped-call]
+        with torch.cuda.graph(self._recorded, stream=stream, capture_error_mode="thread_local"):
             self._outputs = function(self._inputs)
 
     def __call__(self, inputs: Tensor) -> tuple[Tensor, ...]:

@@ -14,7 +14,7 @@ import torch
 
 from lasca_preference.believer import SCALES, SIMILARITIES, Design, Strength, make_design, speaks
 from lasca_preference.laplace import calibrate, moderated
-from lasca_preference.newton import covariance_of, curvature_at, find_modes
+from lasca_preference.newton import covariance_of, curvature_at, curvature_near, find_modes, stretches
 from lasca_preference.stacks import stacked
 
 if TYPE_CHECKING:
@@ -71,14 +71,14 @@ def _has_groups(problem: Problem) -> bool:
 
 
 class Stack:
-    """Problems of one kind: ``x`` [N, P, K] the columns of their rows; ``sign`` [N, P], 1 for a rise, -1 for a fall, 0
-    for padding; ``mean`` [N, K] of the prior."""
+    """Problems of one kind: ``x`` [N, P, K] the columns of their rows; ``sign`` int8 [N, P], 1 for a rise, -1 for a
+    fall, 0 for padding; ``mean`` [N, K] of the prior."""
 
     def __init__(self, problems: Sequence[Problem], designs: Sequence[Design]) -> None:
         self.problems = problems
         self.designs = designs
-        self.x = stacked([p.delta.double() @ design.basis for p, design in zip(problems, designs, strict=True)])
-        self.sign = stacked([2 * problem.label.double() - 1 for problem in problems])
+        self.x = _columns(problems, designs)
+        self.sign = stacked([2 * problem.label.to(torch.int8) - 1 for problem in problems])
         self.mean = stacked([design.mean for design in designs])
         self._block = stacked([design.block for design in designs], -1)
         self._precision = stacked([design.precision for design in designs])
@@ -127,13 +127,12 @@ class Search:
         self.usual = [Strength.usual(problem) for problem in stack.problems]
         self.best = list(self.usual)
         held = self._held_out()
-        self.sign = torch.where(held, 0.0, stack.sign[:, None])
+        self.sign = torch.where(held, 0, stack.sign[:, None])
         most = int(held.sum(dim=-1).max())
         self.rows = held.int().argsort(dim=-1, descending=True, stable=True)[..., :most]
         self.is_held = held.gather(-1, self.rows)
-        self.x_held = torch.stack([x[rows] for x, rows in zip(stack.x, self.rows, strict=True)])
         self.modes = stack.mean[:, None].expand(-1, held.shape[1], -1).clone()
-        self.logits = torch.zeros_like(stack.sign)
+        self.logits = torch.zeros_like(stack.sign, dtype=stack.x.dtype)
         self.known: list[dict[Strength, tuple[float, float]]] = [{} for _ in stack.problems]
 
     @property
@@ -205,13 +204,11 @@ class Search:
     def _leave_out(self, members: Sequence[int], precision: Tensor) -> tuple[Tensor, Tensor]:
         """The regressions of M problems without each fold, under the priors ``precision`` [M, C, K, K]: their modes
         [M, F, C, K], and the logits [M, C, P] of all pairs while their fold was left out."""
-        x, mean, sign, start, x_held, rows, is_held = (
+        x, mean, sign, start, rows, is_held = (
             tensor if len(members) == len(self.best) else tensor[members]  # the first is the usual case: no copy
-            for tensor in (
-                self.stack.x, self.stack.mean, self.sign, self.modes, self.x_held, self.rows, self.is_held
-            )
-        )  # fmt: skip
-        curvature = curvature_at(x, sign, start)
+            for tensor in (self.stack.x, self.stack.mean, self.sign, self.modes, self.rows, self.is_held)
+        )
+        curvature = curvature_near(x, sign, start)
         folds, tried = sign.shape[1], precision.shape[1]
         modes = x.new_empty(len(members), folds, tried, x.shape[2])
         logits = x.new_zeros(len(members), tried, x.shape[1])
@@ -224,6 +221,25 @@ class Search:
             covariance = covariance_of(curvature_at(x, sign[:, fold], w), own)
             for task, (f, number) in enumerate(now):
                 modes[:, f, number] = w[:, task]
-                held = moderated(x_held[:, f], w[:, task], covariance[:, task]) * is_held[:, f]
-                logits[:, number].scatter_add_(1, rows[:, f], held)
+                for part in stretches(x[:, : rows.shape[2]]):
+                    place = rows[:, f, part]
+                    held = moderated(_rows(x, place), w[:, task], covariance[:, task]) * is_held[:, f, part]
+                    logits[:, number].scatter_add_(1, place, held)
         return modes, logits
+
+
+def _columns(problems: Sequence[Problem], designs: Sequence[Design]) -> Tensor:
+    """The columns float64 [N, P, K] of the problems' rows, padded with 0, without another copy of all rows."""
+    rows = max(len(problem.delta) for problem in problems)
+    width = max(len(design.mean) for design in designs)
+    x = designs[0].mean.new_zeros(len(problems), rows, width)
+    for all_rows, problem, design in zip(x, problems, designs, strict=True):
+        own = all_rows[: len(problem.delta), : len(design.mean)]
+        for part in stretches(own[None]):
+            torch.mm(problem.delta[part].double(), design.basis, out=own[part])
+    return x
+
+
+def _rows(x: Tensor, place: Tensor) -> Tensor:
+    """Rows [N, R, K] of ``x`` [N, P, K]: those at ``place`` int64 [N, R] of each."""
+    return x.gather(1, place[..., None].expand(-1, -1, x.shape[2]))
