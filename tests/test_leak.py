@@ -116,9 +116,11 @@ def test_the_proof_fails_when_columns_are_fitted_on_all_data(
 
     differences, fit_columns = trial.differences, trial.fit_columns
     monkeypatch.setattr(trial, "differences", remember)
-    monkeypatch.setattr(
-        trial, "fit_columns", lambda delta, layout, **options: fit_columns(whole["delta"], layout, **options)
-    )
+
+    def of_all(delta: Any, layout: Any, *, rows: Any = None, **options: Any) -> Any:
+        return fit_columns(whole["delta"], layout, **options)
+
+    monkeypatch.setattr(trial, "fit_columns", of_all)
     before = problems(tmp_path, toy, "session", set())
     after = problems(tmp_path, toy, "session", problems.tested)  # type: ignore[attr-defined]
     assert set(difference(before, after)) == set(VARIANTS)
