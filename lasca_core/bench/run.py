@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,7 +12,7 @@ from typing import Any
 from lasca_core.bench.data import Data
 from lasca_core.bench.own import own_benchmarks
 from lasca_core.bench.record import Result, Status, reached
-from lasca_core.bench.timing import interleave
+from lasca_core.bench.timing import REST_SECONDS, interleave
 from lasca_core.contract.errors import LascaError, OptionError
 from lasca_core.contract.protocols import Benchmark
 from lasca_core.contract.specs import BenchmarkSpec
@@ -116,6 +117,7 @@ def run_one(registered: Registered, data: Data, runtime: HostRuntime, *, rounds:
                 rounds=rounds,
                 before=benchmark.reset,
                 synchronize=_synchronizer(runtime),
+                rest=(lambda: time.sleep(REST_SECONDS)) if spec.reference and not data.quick else (lambda: None),
                 settled=settled,
             )
     ratios = times.ratios if spec.reference else ()

@@ -11,7 +11,10 @@ from typing import Any
 SETTLED_SECONDS = 2.0
 """Short work is repeated beyond the rounds asked for until it has been under the clock for so long: medians of
 milliseconds need more than a handful of calls."""
-MOST_ROUNDS = 200
+MOST_ROUNDS = 100
+REST_SECONDS = 0.2
+"""Between two ways: the threads of BLAS libraries look out for more work for up to a tenth of a second, and take a core
+from what runs next."""
 LONG_SECONDS = 240.0
 """Work that has been under the clock for so long ends with the rounds it has, of which there are at least two."""
 
@@ -53,19 +56,21 @@ def interleave(
     rounds: int,
     before: Callable[[], None] = lambda: None,
     synchronize: Callable[[], None] = lambda: None,
+    rest: Callable[[], None] = lambda: None,
     settled: float = SETTLED_SECONDS,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Times:
     """Time ``ours`` and ``reference`` in turn (A B A B ...), at least ``rounds`` times each; both must have run before.
 
-    ``before`` runs ahead of every call and ``synchronize`` waits for the device before the clock is read; neither
-    counts. Short work goes on until each way has been under the clock for ``settled`` seconds.
+    ``before`` runs ahead of every call, ``rest`` lets what the other way left running come to its end, and
+    ``synchronize`` waits for the device before the clock is read; none of them counts. Short work goes on until each way has been under the clock for ``settled`` seconds.
     """
     ways = [ours] if reference is None else [ours, reference]
     found: list[list[float]] = [[] for _ in ways]
     while True:
         for way, seconds in zip(ways, found, strict=True):
             before()
+            rest()
             synchronize()
             begin = clock()
             way()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 _LOWEST_POWER = 1e-10
 """Power below which a level counts as -100 dB, as in ``librosa.power_to_db``."""
+
+
+_FRAMES = {"cpu": 1024}
+"""Frames transformed at a time: on a CPU as many as its cache holds (4 MB with what is made of them), elsewhere all."""
 
 
 class Spectrum(Protocol):
@@ -44,18 +49,40 @@ class TorchSpectrum:
                 f"mfcc: {empty} of the {options.n_mels} mel bands lie between two frequency bins and stay at -100 dB; "
                 "set a lower mfcc.n_mels or a longer mfcc.window"
             )
+        self._scratch = threading.local()
         self._bands = bands.T.to(device, torch.float32)
         self._cosines = cosines(options.n_mels, options.n_mfcc).T.to(device, torch.float32)
 
     def decibels(self, block: Tensor) -> Tensor:
         """See ``Spectrum.decibels``."""
-        frames = block.to(self._device).unfold(0, self._length, self._hop) * self._window
-        transform: Tensor = torch.fft.rfft(frames)
-        power = transform.real.square()
-        power += transform.imag.square()
+        frames = block.to(self._device).unfold(0, self._length, self._hop)
+        windowed, transform, power = self._scratch_for(len(frames))
+        size = max(1, len(power))
+        levels = self._window.new_empty(len(frames), self._bands.shape[1])
         with float32_products(self._device):
-            levels = power @ self._bands
+            for start in range(0, len(frames), size):
+                part = frames[start : start + size]
+                rows = slice(len(part))
+                torch.mul(part, self._window, out=windowed[rows])
+                torch.fft.rfft(windowed[rows], out=transform[rows])
+                real, imaginary = transform[rows].real, transform[rows].imag
+                torch.mul(real, real, out=power[rows]).addcmul_(imaginary, imaginary)
+                torch.mm(power[rows], self._bands, out=levels[start : start + size])
         return levels.clamp_(min=_LOWEST_POWER).log10_().mul_(10)
+
+    def _scratch_for(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Memory for windowed frames, their transforms and their power, where so many are to come: kept from one block
+        to the next, since on fresh memory the first touch of its pages takes as long as the arithmetic."""
+        count = min(count, _FRAMES.get(self._device.type, count))
+        kept: tuple[Tensor, Tensor, Tensor] | None = getattr(self._scratch, "kept", None)
+        if kept is None or len(kept[0]) < count:
+            bins = self._length // 2 + 1
+            shapes = (self._length, torch.float32), (bins, torch.complex64), (bins, torch.float32)
+            windowed, transform, power = (
+                torch.empty(count, width, dtype=dtype, device=self._device) for width, dtype in shapes
+            )
+            kept = self._scratch.kept = (windowed, transform, power)
+        return kept
 
     def cepstra(self, decibels: Tensor) -> Tensor:
         """See ``Spectrum.cepstra``."""

@@ -72,7 +72,9 @@ def in_stacks(
 
         in_batches(len(stack), at_once, part, report=report, option=option)
 
-    with ThreadPoolExecutor(max(1, workers) if device.type == "cpu" else 1, thread_name_prefix="stack") as pool:
+    at_a_time = max(1, workers) if device.type == "cpu" else 1
+    # A thread that has not asked torch for its number of threads computes products with all cores.
+    with ThreadPoolExecutor(at_a_time, thread_name_prefix="stack", initializer=torch.get_num_threads) as pool:
         for _ in pool.map(run, stacks(sizes, *limits)):
             pass  # what a stack raises is raised here
     return [found[index] for index in range(len(sizes))]
