@@ -63,7 +63,8 @@ def interleave(
     """Time ``ours`` and ``reference`` in turn (A B A B ...), at least ``rounds`` times each; both must have run before.
 
     ``before`` runs ahead of every call, ``rest`` lets what the other way left running come to its end, and
-    ``synchronize`` waits for the device before the clock is read; none of them counts. Short work goes on until each way has been under the clock for ``settled`` seconds.
+    ``synchronize`` waits for the device before the clock is read; none of them counts. Short work goes on until each
+    way has been under the clock for ``settled`` seconds.
     """
     ways = [ours] if reference is None else [ours, reference]
     found: list[list[float]] = [[] for _ in ways]
