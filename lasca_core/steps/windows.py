@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, overload
 
 from lasca_core.contract.errors import ContractError, OptionError
 from lasca_core.contract.types import Windows
@@ -125,8 +125,13 @@ def _over_windows(rows: Tensor, first: Tensor, last: Tensor) -> tuple[Tensor, Te
     return end - prefix[..., first], end
 
 
-def enough(share: Tensor, least: float) -> Tensor:
-    """Whether a window is valid, bool [W]: its valid ``share`` (of ``summarise``) is at least ``least``, and not 0."""
+@overload
+def enough(share: Tensor, least: float) -> Tensor: ...
+@overload
+def enough(share: float, least: float) -> bool: ...
+def enough(share: Tensor | float, least: float) -> Tensor | bool:
+    """Whether a window is valid, or bool [W] for several: its valid ``share`` (of ``summarise``) is at least ``least``,
+    and not 0."""
     return (share >= least - _SLACK) & (share > 0)
 
 

@@ -149,7 +149,7 @@ class LivePredictor:
             columns.append(found.values)
             if found.spread is not None and options.statistic == "mean+std":
                 columns.append(found.spread)
-            valid = valid and bool(enough(torch.tensor(found.share, dtype=torch.float64), options.min_valid))
+            valid = valid and enough(found.share, options.min_valid)
         self._begin(tuple(names), frozenset(signed))
         values = torch.cat(columns) if valid else torch.zeros(len(names))
         return _Window(self._number, *self._next, values, valid)
