@@ -92,7 +92,7 @@ def test_weighted_words_are_the_mean_of_the_salient_cues_vectors() -> None:
 def test_chosen_rows_are_fitted_and_scaled_as_a_copy_of_them_would_be(
     components: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fusion, "_ROWS", 7)
+    monkeypatch.setitem(fusion._ROWS, "cpu", 7)
     delta = torch.randn(50, 9, generator=torch.Generator().manual_seed(0))
     layout = (Block("features", 0, 4), Block("text", 4, 9))
     rows = torch.arange(1, 50, 3)

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from lasca_core.contract.errors import ContractError, ModelError, WeightsError
-from lasca_core.contract.types import Block, Knowledge, Problem, Recording, Track
+from lasca_core.contract.lexicon import Lexicon
+from lasca_core.contract.types import Block, Knowledge, Problem, Recording, Saliency, Track
 from lasca_core.experiment.config import resolve
 from lasca_core.experiment.live import LivePredictor
 from lasca_core.experiment.live.statistics import RunningMedian, RunningStatistics, RunningStep
 from lasca_core.experiment.live.strand import Strand
+from lasca_core.experiment.live.words import Vocabulary
 from lasca_core.experiment.model import Head, SavedModel
 from lasca_core.experiment.pipeline import Pipeline
 from lasca_core.experiment.predict import WindowPrediction, predict, predict_zero_shot
@@ -24,6 +26,7 @@ from lasca_core.host.runtime import default_cache
 from lasca_core.steps.fusion import fit_columns
 from lasca_core.steps.normalize import statistics
 from lasca_core.steps.windows import cut
+from lasca_core.steps.wording import write
 from lasca_core.testing import make_registry, make_runtime
 
 CLIP = Path(__file__).parents[2] / "shared/data/crema-d/crema_1001_NEU-HAP-ANG-SAD-FEA-DIS.mp4"
@@ -410,3 +413,19 @@ def test_the_running_step_is_the_median_of_all_steps_so_far_whatever_their_numbe
     for end in range(4, 500, 3):
         running.add(times[max(1, end - 3) : end])
         assert running.median == pytest.approx(float(torch.from_numpy(times[:end]).diff().median()), abs=1e-5)
+
+
+def test_of_cues_that_are_equally_salient_the_same_one_is_left_out_as_offline(toy: ModuleType, tmp_path: Path) -> None:
+    pipeline = pipeline_of(toy, tmp_path, "windows.length=2")
+    names = ("a", "b", "c")
+    lexicon = Lexicon("test", "1", "en", "Apache-2.0", {"c": "see c", "b": "see b", "a": "see a"})  # not in their order
+    vocabulary = Vocabulary(pipeline, lexicon, names)
+    scores = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.5, 0.2], [0.5, 1.0, 1.0], [1.0, 1.0, 0.5]])
+    limit = vocabulary.count_tokens(["see c; see b."])[0]
+    pipeline.encoder.component.max_tokens = limit
+    for row in range(len(scores)):  # each is remembered when the next one comes
+        saliency = Saliency(torch.ones(1, 3, dtype=torch.bool), scores[row : row + 1])
+        expected = write(saliency, names, lexicon, vocabulary.count_tokens, limit)
+        found = vocabulary.wording(saliency, None)
+        assert (found.texts, found.dropped.tolist()) == (expected.texts, expected.dropped.tolist())
+        assert found.dropped.tolist() == [1]

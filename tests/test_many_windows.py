@@ -109,7 +109,7 @@ def test_a_hundred_thousand_windows_take_as_many_operations_as_a_thousand(
     step: Callable[[Windows], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(otsu, "_ROWS", {})  # a thousand rows at a time suit a CPU's cache, and 65,536 any memory
-    monkeypatch.setattr(fusion, "_ROWS", 200_000)
+    monkeypatch.setitem(fusion._ROWS, "cpu", 200_000)
     counted = []
     for count in (1_200, 120_000):
         windows = made(count)
@@ -126,5 +126,5 @@ def test_the_principal_components_do_not_depend_on_how_many_rows_are_summed_at_a
     delta = torch.rand(1_000, 12, generator=torch.Generator().manual_seed(0)) - 0.4
     layout = (Block("text", 0, 12),)
     expected = fit_columns(delta, layout, components=4).rotation
-    monkeypatch.setattr(fusion, "_ROWS", 70)
+    monkeypatch.setitem(fusion._ROWS, "cpu", 70)
     torch.testing.assert_close(fit_columns(delta, layout, components=4).rotation, expected, rtol=1e-6, atol=1e-6)

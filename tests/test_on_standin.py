@@ -26,7 +26,7 @@ from lasca_core.experiment.predict import WindowPrediction, predict, predict_zer
 from lasca_core.experiment.run import Finished, run
 from lasca_core.host.plugins import discover
 from lasca_core.host.runtime import HostRuntime, default_cache
-from lasca_core.steps.attribution import attribute
+from lasca_core.steps.attribution import TOLERANCE, attribute
 from lasca_core.steps.calibration import fit_temperature
 from lasca_core.steps.playback import Playback
 from lasca_core.testing import make_problem, make_registry, make_runtime, make_salience, write_recording
@@ -212,7 +212,8 @@ def test_what_parts_add_to_a_logit(standin: StandIn) -> None:
     expected = attribute(lambda rows: torch_layers(rows)[:, 0], columns, part)
     moved = torch_layers.to(standin.device)
     found = attribute(lambda rows: moved(rows)[:, 0], columns.to(standin.device), part.to(standin.device))
-    torch.testing.assert_close(found.parts.cpu(), expected.parts, rtol=1e-4, atol=1e-4)
+    # Rounding decides how finely a borderline row is integrated.
+    torch.testing.assert_close(found.parts.cpu(), expected.parts, rtol=0, atol=2 * TOLERANCE)
 
 
 # --- the main job -----------------------------------------------------------------------------------------------------
@@ -262,7 +263,7 @@ def assert_same(found: list[WindowPrediction], expected: list[WindowPrediction])
             parts, others = (
                 {one.feature: one.contribution for one in e.features} for e in (ours.explanations[target], explanation)
             )
-            assert parts == pytest.approx(others, abs=1e-3)
+            assert parts == pytest.approx(others, abs=2 * TOLERANCE)
 
 
 def test_a_saved_model_predicts_explains_and_goes_live(standin: StandIn, toy: ModuleType, tmp_path: Path) -> None:

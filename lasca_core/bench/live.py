@@ -61,7 +61,7 @@ class _WindowBenchmark(Benchmark):
         self.work = f"a window with {kind}, {self.data.media_origin}"
 
     def reset(self) -> None:
-        """Get to the next window that counts."""
+        """Get to the next window that counts, once ``ours`` has told the one before."""
         if self._done > self._chosen[-1]:
             self._begin()
         for parts in self._parts_to_come:

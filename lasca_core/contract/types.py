@@ -97,7 +97,10 @@ class Samples(_Tensors):
 
 
 class Source(Protocol):
-    """An opened recording, as an extractor reads it. Every iteration decodes anew, in constant memory."""
+    """An opened recording, as an extractor reads it. Every iteration decodes anew, in constant memory.
+
+    A source of another kind has these members, and need not inherit from this class, whose attributes cannot be set.
+    """
 
     @property
     def path(self) -> Path:

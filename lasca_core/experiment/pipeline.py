@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lasca_core.contract.errors import ContractError, MediaError, OptionError
@@ -62,6 +61,8 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         self._check_names()
+        stage = self.stages.setdefault("extract", Stage("extract"))
+        self._extraction = Extraction(self.extractors, self.config.windows, self.runtime, stage)
 
     def _build(self, kind: str, name: str) -> Built:
         if (kind, name) not in self._built:
@@ -140,11 +141,6 @@ class Pipeline:
         return self.stages.setdefault(name, Stage(name)).timed()
 
     # --- recording -> windows -----------------------------------------------------------------------------------------
-
-    @cached_property
-    def _extraction(self) -> Extraction:
-        stage = self.stages.setdefault("extract", Stage("extract"))
-        return Extraction(self.extractors, self.config.windows, self.runtime, stage)
 
     def tracks(self, recording: Recording, task: Task | None = None, *, by_window: bool = True) -> list[Track]:
         """One track for each extractor; see ``Extraction.tracks``."""

@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 
 TEXT = "text"
 """The block of embedded words."""
-_ROWS = 4_096
-"""Rows of which there are intermediate results at a time."""
+_ROWS = {"cpu": 4_096}
+"""Rows of which there are intermediate results at a time: on a CPU as many as its cache holds, elsewhere as many as its
+memory surely does."""
+_MANY_ROWS = 2**18
+
+
+def _rows_at_once(rows: Tensor) -> int:
+    return _ROWS.get(rows.device.type, _MANY_ROWS)
 
 
 def differences(
@@ -36,10 +42,11 @@ def differences(
     for name, rows in blocks.items():
         start = layout[-1].stop if layout else 0
         layout.append(Block(name, start, start + rows.shape[1], tuple(columns.get(name, ()))))
-    delta = rows.new_empty(len(pairs), layout[-1].stop)
+    like = next(iter(blocks.values()))
+    delta = like.new_empty(len(pairs), layout[-1].stop)
     for block in layout:
         rows, own = blocks[block.name], delta[:, block.start : block.stop]
-        stretches = (torch.split(tensor, _ROWS) for tensor in (own, pairs.later, pairs.earlier))
+        stretches = (torch.split(tensor, _rows_at_once(like)) for tensor in (own, pairs.later, pairs.earlier))
         for part, later, earlier in zip(*stretches, strict=True):
             torch.sub(rows[later], rows[earlier], out=part)
     return delta, tuple(layout)
@@ -56,7 +63,7 @@ def weighted_words(saliency: Saliency, raised: Tensor, lowered: Tensor, state: T
     tiny = torch.finfo(torch.float32).tiny
     found = raised.new_empty(len(state), raised.shape[1])
     whole = (found, saliency.mask, saliency.score, state)
-    for part, mask, score, side in zip(*(torch.split(tensor, _ROWS) for tensor in whole), strict=True):
+    for part, mask, score, side in zip(*(torch.split(tensor, _rows_at_once(found)) for tensor in whole), strict=True):
         weight = torch.where(mask, score.clamp(min=tiny), 0.0)
         below = side < 0
         torch.mm(weight * ~below, raised, out=part).addmm_(weight * below, lowered)
@@ -85,7 +92,7 @@ class Columns:
         scale = self.scale.to(delta)
         rotation = None if self.rotation is None else self.rotation.to(delta)
         columns = delta.new_empty(len(delta) if rows is None else len(rows), len(scale))
-        for own, part in zip(torch.split(columns, _ROWS), _parts(delta, rows), strict=True):
+        for own, part in zip(torch.split(columns, _rows_at_once(delta)), _parts(delta, rows), strict=True):
             torch.div(_turn(part, layout, rotation), scale, out=own)
         return columns, _turned(layout, rotation)
 
@@ -151,9 +158,9 @@ def _parts(delta: Tensor, rows: Tensor | None) -> Iterator[Tensor]:
     import torch
 
     if rows is None:
-        yield from torch.split(delta, _ROWS)
+        yield from torch.split(delta, _rows_at_once(delta))
     else:
-        yield from (delta[some] for some in torch.split(rows, _ROWS))
+        yield from (delta[some] for some in torch.split(rows, _rows_at_once(delta)))
 
 
 def _moment(parts: Iterable[Tensor]) -> Tensor:

@@ -71,6 +71,10 @@ _SILENT = 0
 _SHIFT = max(FORMS) + 1
 
 
+_ROWS = 65_536
+"""Rows whose states are turned to indices, of eight bytes each, at a time."""
+
+
 def _codes(mask: Tensor, state: Tensor | None, spoken: Sequence[str], lexicon: Lexicon) -> Tensor:
     """uint8 [W, F]: the state of each cue, reduced to one for which the lexicon has words of their own."""
     import torch
@@ -79,8 +83,9 @@ def _codes(mask: Tensor, state: Tensor | None, spoken: Sequence[str], lexicon: L
         return torch.where(mask, _SHIFT, _SILENT).to(torch.uint8)
     states = range(-max(FORMS), max(FORMS) + 1)
     code_of = [[lexicon.plainest(name, value) + _SHIFT for name in spoken] for value in states]
-    codes = torch.tensor(code_of, dtype=torch.uint8, device=mask.device).gather(0, state.long() - states[0])
-    return codes.masked_fill(~mask, _SILENT)
+    table = torch.tensor(code_of, dtype=torch.uint8, device=mask.device)
+    parts = [table.gather(0, part.long() - states[0]) for part in torch.split(state, _ROWS)]
+    return torch.cat(parts).masked_fill(~mask, _SILENT)
 
 
 def _number(digits: Tensor, base: int, start: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -59,6 +60,7 @@ class Vocabulary:
         self.weighted = pipeline.config.fusion.wording == "weighted"
         self._lexicon = lexicon
         self._names = names
+        self._order = lexicon.order(names)
         self._vectors: _Memory[str, Tensor] = _Memory()
         self._lengths: _Memory[str, int] = _Memory()
         self._sentences: _Memory[bytes, _Said] = _Memory()
@@ -94,10 +96,11 @@ class Vocabulary:
         import torch
 
         mask = saliency.mask
-        rank = saliency.score.masked_fill(~mask, -torch.inf).argsort(dim=1, descending=True, stable=True)
+        spoken = saliency.score.masked_fill(~mask, -torch.inf)[:, self._order]
+        rank = spoken.argsort(dim=1, descending=True, stable=True)  # equal scores stay in the lexicon's order
         sides = torch.zeros_like(rank) if state is None else state * mask
         decisive = torch.cat([mask, sides, rank], dim=1).cpu().numpy()  # all that a sentence depends on
-        keys = [row.tobytes() for row in decisive]
+        keys = [hashlib.sha256(row.tobytes()).digest() for row in decisive]
 
         def write_those(new: list[bytes]) -> list[_Said]:
             rows = [keys.index(key) for key in new]

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 from lasca_encoders.options import EncoderOptions
 from lasca_encoders.sentence import MiniLM, MPNet
+from torch.utils.flop_counter import FlopCounterMode
 
 from lasca_core.experiment.config import resolve
 from lasca_core.experiment.pipeline import Pipeline
@@ -77,6 +78,21 @@ def main() -> None:
             for way, times in taken.items():
                 clock, processor = (statistics.median(column) * 1e3 / size for column in zip(*times, strict=True))
                 print(f"batch {size:2} {way:9} ms a text: {clock:6.1f} of the clock, {processor:6.1f} of the processor")
+        print_arithmetic(kind(EncoderOptions(), runtime), texts[-1:], given.rounds)
+
+
+def print_arithmetic(encoder: MiniLM | MPNet, text: list[str], rounds: int) -> None:
+    """How many operations a text's matrix products are, and how near their rate comes to that of products alone."""
+    with FlopCounterMode(display=False) as counter:
+        encoder._batch(text)
+    operations = counter.get_total_flops() / 1e9
+    rows, columns = torch.randn(256, 384), torch.randn(384, 1536)
+    alone = statistics.median(seconds(lambda: [rows @ columns for _ in range(20)])[0] for _ in range(rounds))
+    encoded = statistics.median(seconds(lambda: encoder._batch(text))[0] for _ in range(rounds))
+    print(
+        f"a text of {encoder.count_tokens(text)[0]} tokens: {operations:.1f} billion operations in {encoded * 1e3:.0f} "
+        f"ms, {operations / encoded:.0f} billion a second; products alone: {20 * 2 * 256 * 384 * 1536e-9 / alone:.0f}"
+    )
 
 
 if __name__ == "__main__":

@@ -122,7 +122,8 @@ class Mfcc(Component):
         if cores == 1 or self.options.backend != "torch":
             yield from (self._of_block(*block) for block in blocks)
             return
-        # A thread that has not asked torch for its number of threads computes products with all cores.
+        # A thread that has not asked torch for its number of threads computes products with all cores. It gets the
+        # number that was set where this runs: one, in a run.
         with ThreadPoolExecutor(cores, "mfcc", initializer=torch.get_num_threads) as pool:
             begun: deque[Future[_Levels]] = deque()
             try:

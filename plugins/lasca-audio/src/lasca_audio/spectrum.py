@@ -21,7 +21,9 @@ _LOWEST_POWER = 1e-10
 
 
 _FRAMES = {"cpu": 1024}
-"""Frames transformed at a time: on a CPU as many as its cache holds (4 MB with what is made of them), elsewhere all."""
+"""Frames transformed at a time: on a CPU as many as its cache holds with what is made of them (4 MB), elsewhere as many
+as its memory surely does (130 MB)."""
+_MANY_FRAMES = 32_768
 
 
 class Spectrum(Protocol):
@@ -73,14 +75,15 @@ class TorchSpectrum:
     def _scratch_for(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """Memory for windowed frames, their transforms and their power, where so many are to come: kept from one block
         to the next, since on fresh memory the first touch of its pages takes as long as the arithmetic."""
-        count = min(count, _FRAMES.get(self._device.type, count))
+        count = min(count, _FRAMES.get(self._device.type, _MANY_FRAMES))
         kept: tuple[Tensor, Tensor, Tensor] | None = getattr(self._scratch, "kept", None)
         if kept is None or len(kept[0]) < count:
             bins = self._length // 2 + 1
             shapes = (self._length, torch.float32), (bins, torch.complex64), (bins, torch.float32)
-            windowed, transform, power = (
-                torch.empty(count, width, dtype=dtype, device=self._device) for width, dtype in shapes
-            )
+            with torch.inference_mode(False):  # or nobody outside of that mode could write to it later
+                windowed, transform, power = (
+                    torch.empty(count, width, dtype=dtype, device=self._device) for width, dtype in shapes
+                )
             kept = self._scratch.kept = (windowed, transform, power)
         return kept
 

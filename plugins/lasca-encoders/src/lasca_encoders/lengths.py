@@ -35,13 +35,13 @@ class TokenCounter:
 
     def _tokens(self, words: set[str]) -> dict[str, int]:
         """The tokens of ``words``, and of others."""
-        missing = [word for word in words if word not in self._known]
-        if not missing:
-            return self._known
-        if len(self._known) + len(missing) > _REMEMBERED:
-            self._known = {}  # a new one: another thread may be reading the old one
-            missing = list(words)
         known = self._known
+        missing = [word for word in words if word not in known]
+        if not missing:
+            return known
+        if len(known) + len(missing) > _REMEMBERED:
+            known = self._known = {}  # a new one: another thread may be reading the old one
+            missing = list(words)
         known.update(zip(missing, self._split(missing), strict=True))
         return known
 

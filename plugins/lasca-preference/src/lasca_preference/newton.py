@@ -132,7 +132,7 @@ def curvature_near(
 def _stride(sign: Tensor, columns: int) -> int:
     """Of how many rows one is enough for a curvature that need not be exact."""
     fewest = int((sign != 0).sum(dim=-1).min())
-    return max(1, fewest // (_ROWS_A_COLUMN * columns))
+    return max(1, fewest // (_ROWS_A_COLUMN * max(1, columns)))
 
 
 def stretches(x: Tensor) -> Iterator[slice]:
