@@ -17,7 +17,7 @@ from lasca_saliency.topk import TopK
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lasca_core.api import Block, Lexicon, Saliency, Track, Windows
-from lasca_core.steps import fusion
+from lasca_core.steps import fusion, wording
 from lasca_core.steps.fusion import differences, fit_columns, weighted_words
 from lasca_core.steps.normalize import growth, normalize, statistics
 from lasca_core.steps.pairs import make_pairs, unlabelled_pairs
@@ -110,6 +110,7 @@ def test_a_hundred_thousand_windows_take_as_many_operations_as_a_thousand(
 ) -> None:
     monkeypatch.setattr(otsu, "_ROWS", {})  # a thousand rows at a time suit a CPU's cache, and 65,536 any memory
     monkeypatch.setitem(fusion._ROWS, "cpu", 200_000)
+    monkeypatch.setattr(wording, "_ROWS", 200_000)
     counted = []
     for count in (1_200, 120_000):
         windows = made(count)
