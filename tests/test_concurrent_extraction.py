@@ -67,7 +67,7 @@ def made(folder: Path, toy: ModuleType, extractor: Meeting, workers: int = 3) ->
     runtime.workers = workers
     pipeline = Pipeline(resolve(chosen=chosen), make_registry(toy), runtime)
     (built,) = pipeline.extractors
-    pipeline._built["extractor", "toy"] = Built(built.spec, built.plugin, built.options, extractor)
+    pipeline._extraction.extractors = [Built(built.spec, built.plugin, built.options, extractor)]
     return pipeline
 
 
