@@ -52,9 +52,8 @@ def test_the_smallest_plugin_is_one_file_beside_its_project(installed: Site) -> 
 def test_every_example_keeps_all_promises(installed: Site, folder: Path) -> None:
     results = [check.run() for check in collect_checks(installed.registry(), [distribution(folder)])]
     assert [(result.check, result.message) for result in results if result.outcome == "failed"] == []
-    assert {result.message for result in results if result.outcome == "skipped"} <= {
-        "torch sees no GPU on this machine"
-    }
+    skipped = {result.message for result in results if result.outcome == "skipped"}
+    assert all(message.startswith("torch sees no GPU on this machine, and there is no stand-in") for message in skipped)
     assert {result.subject.split()[0] for result in results} >= {"plugin", folder.name.removesuffix("_plugin")} - {
         "minimal"
     }

@@ -78,12 +78,11 @@ def test_every_promise_is_a_test_with_a_name_and_an_expected_failure_fails_when_
     outcomes.stdout.fnmatch_lines(
         [
             "PASSED *[[]saliency-mean-check_rows_are_judged_by_themselves]",
-            "PASSED *[[]saliency-mean-check_cpu_and_gpu_agree]",
             "XFAIL *[[]plugin-lasca-mean-check_registration_imports_nothing_heavy]*a single file",
             "FAILED *[[]saliency-mean-check_prints_nothing]*it prints a line",
         ]
     )
-    outcomes.assert_outcomes(passed=outcomes.parseoutcomes()["passed"], xfailed=2, failed=1)
+    assert {"xfailed": 2, "failed": 1}.items() <= outcomes.parseoutcomes().items()
 
 
 def test_a_failure_says_what_to_do(tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def test_it_keeps_all_promises_untouched(source: Path, kind: str) -> None:
     results = [check.run() for check in collect_checks(registry, [Names(NAMES[kind]).component])]
     assert [(result.check, result.message) for result in results if result.outcome == "failed"] == []
     skipped = {result.message for result in results if result.outcome == "skipped"}
-    assert skipped <= {"torch sees no GPU on this machine"}
+    assert all(message.startswith("torch sees no GPU on this machine, and there is no stand-in") for message in skipped)
 
 
 def python(*module: str, path: Path, cwd: Path) -> None:

@@ -127,7 +127,7 @@ def on_standin(runtime: HostRuntime) -> HostRuntime:
 def _register() -> Any:
     """Make torch know the device. A process has room for one such device and keeps it, so this is done once, when the
     device is first asked for; while it is not in use, torch counts it among the accelerators that are not there."""
-    missing = "there is no stand-in where torch sees no GPU"
+    missing = "torch sees no GPU on this machine, and there is no stand-in for one"
     if not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"):
         raise SkipTest(f"{missing}: torch {torch.__version__} has no devices made in Python")
     taken = torch._C._get_privateuse1_backend_name()
