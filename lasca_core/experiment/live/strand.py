@@ -67,8 +67,8 @@ class _Rows:
 class Strand:
     """A track that grows at one end and is forgotten at the other. Windows are measured in order of their starts.
 
-    One window of some ninety frames is too little for torch, whose calls cost more than the sums themselves: NumPy
-    measures it four times as fast.
+    One window of some ninety frames is too little for torch, whose calls cost more than the sums themselves, so NumPy
+    measures it.
     """
 
     def __init__(self, extractor: str, names: tuple[str, ...]) -> None:

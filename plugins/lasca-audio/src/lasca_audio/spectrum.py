@@ -74,7 +74,7 @@ class TorchSpectrum:
 
     def _scratch_for(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
         """Memory for windowed frames, their transforms and their power, where so many are to come: kept from one block
-        to the next, since on fresh memory the first touch of its pages takes as long as the arithmetic."""
+        to the next, since the first touch of fresh memory takes time."""
         count = min(count, _FRAMES.get(self._device.type, _MANY_FRAMES))
         kept: tuple[Tensor, Tensor, Tensor] | None = getattr(self._scratch, "kept", None)
         if kept is None or len(kept[0]) < count:
